@@ -17,3 +17,4 @@ pub mod dict;
 pub mod glob;
 pub mod net;
 pub mod resp;
+pub mod types;

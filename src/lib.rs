@@ -12,6 +12,7 @@
 //! Imports point down only; `net` and `resp` know nothing of the server.
 
 pub mod clock;
+pub mod command_syntax;
 pub mod config;
 pub mod dict;
 pub mod glob;

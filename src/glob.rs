@@ -10,7 +10,8 @@
 //! Matching neither recurses nor allocates. Between two stars every token takes exactly one byte, so the pattern is a
 //! list of segments of known width: the first is compared at the start, the last at the end, and each one between is
 //! taken where it fits first, which can never be worse than a later place. A segment without `?` and classes is found by
-//! substring search in linear time; the worst case, for the others, is pattern length times text length.
+//! substring search in linear time; the worst case, for the others, is pattern length times text length, as in Redis:
+//! 50 KB of `?a` between two stars take seconds against 100 KB of `a`. Whoever cannot trust both must limit one.
 
 use memchr::memmem;
 

@@ -3,6 +3,9 @@
 //! A decimal text is the exact fraction `digits * 10^exponent`. It is turned into an integer (or a quotient with a
 //! remainder) of more bits than a mantissa has, and rounded once: in 128 bits for what people type, in big integers for
 //! the rest.
+//!
+//! The one known difference: glibc rounds some hexadecimal texts of subnormal numbers to the wrong neighbour. The 17
+//! decimals Redis prints cannot show it, so here they are rounded like all others.
 
 use num_bigint::BigUint;
 

@@ -10,6 +10,7 @@
 
 mod arena;
 mod bucket;
+mod buckets;
 mod expiry_hints;
 mod handle;
 mod large;

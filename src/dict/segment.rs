@@ -8,9 +8,9 @@
 //! is not. When to grow, and which segment a key belongs to, is decided in `table.rs`.
 
 use super::Handle;
-use super::bucket::{SLOTS, TAG_BITS, handle_of, pack, tag_of};
+use super::bucket::{Bucket, SLOTS, TAG_BITS, handle_of, pack, tag_of};
 use super::buckets::{Buckets, CHUNK};
-use super::expiry_hints::{ExpiryHints, NONE};
+use super::expiry_hints::ExpiryHints;
 
 /// Buckets, and when something in them expires. Positions count slots: bucket * 8 + index.
 pub(super) struct Segment {
@@ -135,17 +135,12 @@ impl Segment {
 
     /// Adds a key that is not there and returns its position. There must be room.
     pub(super) fn insert(&mut self, tag: u64, handle: Handle) -> usize {
-        self.place(pack(tag, handle), NONE)
-    }
-
-    fn place(&mut self, slot: u64, hint: u32) -> usize {
-        let mut at = self.home(tag_of(slot));
+        let mut at = self.home(tag);
         while self.buckets.get(at).is_full() {
             at = self.after(at);
         }
         self.len += 1;
-        self.hints.lower(at, hint, self.buckets.count());
-        at * SLOTS + self.buckets.get_mut(at).push(slot)
+        at * SLOTS + self.buckets.get_mut(at).push(pack(tag, handle))
     }
 
     /// Takes out the key at a position; `None` if the slot is empty.
@@ -186,48 +181,36 @@ impl Segment {
 
     /// Grows or shrinks to what the keys, and `more`, need.
     pub(super) fn resize(&mut self, more: usize) {
-        let old = std::mem::replace(self, Self::with_room_for(self.len + more));
-        self.take_all(&old);
+        let mut resized = Filling::with_room_for(self.len + more);
+        resized.add_all(self);
+        *self = resized.segment;
     }
 
     /// Both segments' keys in one.
-    pub(super) fn merge(self, other: &Self) -> Self {
-        let mut merged = Self::with_room_for(self.len + other.len);
-        merged.take_all(&self);
-        merged.take_all(other);
-        merged
+    pub(super) fn merge(&self, other: &Self) -> Self {
+        let mut merged = Filling::with_room_for(self.len + other.len);
+        merged.add_all(self);
+        merged.add_all(other);
+        merged.segment
     }
 
     /// The keys for which `goes` says no, and those for which it says yes.
     pub(super) fn split(&self, mut goes: impl FnMut(Handle) -> bool) -> (Self, Self) {
         // Asking touches an entry per key: on its own, so that the cache misses overlap.
-        let leaving: Vec<u8> = self
-            .buckets
-            .iter()
-            .map(|bucket| {
-                let goes = |(i, slot): (usize, &u64)| {
-                    u8::from(handle_of(*slot).is_some_and(&mut goes)) << i
-                };
-                bucket.slots().iter().enumerate().map(goes).fold(0, |mask, bit| mask | bit)
-            })
-            .collect();
+        let ask = |bucket: &Bucket| {
+            let goes =
+                |(i, slot): (usize, &u64)| u8::from(handle_of(*slot).is_some_and(&mut goes)) << i;
+            bucket.slots().iter().enumerate().map(goes).fold(0, |mask, bit| mask | bit)
+        };
+        let leaving: Vec<u8> = self.buckets.iter().map(ask).collect();
         let leave: usize = leaving.iter().map(|mask| mask.count_ones() as usize).sum();
-        let mut halves = [Self::with_room_for(self.len - leave), Self::with_room_for(leave)];
+        let mut halves = [Filling::with_room_for(self.len - leave), Filling::with_room_for(leave)];
         for (at, (bucket, mask)) in self.buckets.iter().zip(leaving).enumerate() {
             for (i, slot) in bucket.slots().iter().enumerate() {
-                halves[usize::from(mask >> i & 1)].place(*slot, self.hints.get(at));
+                halves[usize::from((mask >> i) & 1)].add(*slot, self.hints.get(at));
             }
         }
-        let [stay, leave] = halves;
-        (stay, leave)
-    }
-
-    fn take_all(&mut self, other: &Self) {
-        for (at, bucket) in other.buckets.iter().enumerate() {
-            for slot in bucket.slots() {
-                self.place(*slot, other.hints.get(at));
-            }
-        }
+        halves.map(|half| half.segment).into()
     }
 
     /// Every key whose home is this bucket, wherever it is.
@@ -290,6 +273,43 @@ impl Segment {
             }
         }
         assert_eq!(len, self.len);
+    }
+}
+
+/// A segment that is being filled with another's slots. It counts how much of each bucket is used, because looking
+/// at it as a whole would wait for the last write to it.
+struct Filling {
+    segment: Segment,
+    used: Vec<u8>,
+}
+
+impl Filling {
+    fn with_room_for(len: usize) -> Self {
+        let segment = Segment::with_room_for(len);
+        let used = vec![0; segment.buckets()];
+        Self { segment, used }
+    }
+
+    #[inline]
+    fn add(&mut self, slot: u64, hint: u32) {
+        let segment = &mut self.segment;
+        let mut at = segment.home(tag_of(slot));
+        while usize::from(self.used[at]) == SLOTS {
+            at = segment.after(at);
+        }
+        segment.buckets.get_mut(at).all_mut()[usize::from(self.used[at])] = slot;
+        self.used[at] += 1;
+        segment.len += 1;
+        segment.hints.lower(at, hint, self.used.len());
+    }
+
+    fn add_all(&mut self, from: &Segment) {
+        for (at, bucket) in from.buckets.iter().enumerate() {
+            let hint = from.hints.get(at);
+            for slot in bucket.slots() {
+                self.add(*slot, hint);
+            }
+        }
     }
 }
 

@@ -246,10 +246,7 @@ impl Dict {
         self.segment_bytes -= last.bytes();
         let buddy = Self::buddy(self.segments.len());
         self.sweep.go_back_to(buddy);
-        self.change(buddy, |segment| {
-            let buddy = std::mem::replace(segment, Segment::with_room_for(0));
-            *segment = buddy.merge(&last);
-        });
+        self.change(buddy, |segment| *segment = segment.merge(&last));
         self.update_mask();
         if self.segments.capacity() > 4 * self.segments.len() {
             self.segments.shrink_to(2 * self.segments.len());

@@ -1,1 +1,27 @@
-//! Placeholder.
+//! The hash table and the blocks its entries live in: what databases, big hashes and big sets stand on.
+//!
+//! ```text
+//! Dict      finds, inserts, removes, scans, samples: one 8-byte slot per key, no pointer, no second table
+//! Segment   a run of cache-line buckets: linear probing, grows and shrinks without touching an entry
+//! Arena     blocks of bytes in size classes of 8 bytes, named by 40-bit handles
+//! ```
+//! A dict knows neither keys nor values: a slot holds 24 bits of the key's hash and a handle, and the caller compares
+//! keys. An arena knows no contents. What an entry looks like belongs to the keyspace and to the types.
+
+mod arena;
+mod bucket;
+mod buckets;
+mod expiry_hints;
+mod handle;
+mod large;
+mod page;
+mod random;
+mod scan;
+mod segment;
+mod sweep;
+mod table;
+
+pub use arena::Arena;
+pub use handle::Handle;
+pub use sweep::SweepResult;
+pub use table::{Dict, Slot};

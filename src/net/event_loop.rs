@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime};
 
+use mio::event::Source;
 use mio::{Events, Poll};
 
 use super::accept::AcceptPause;
@@ -24,6 +25,11 @@ use crate::clock::Now;
 const EVENTS_PER_TURN: usize = 1024;
 /// Most bytes one connection is read in one turn.
 const READ_BYTES_PER_TURN: usize = 64 * 1024;
+/// After this time a phase leaves the clients that are still on its list for the next turn: the replies of the first do
+/// not wait for the commands of the last.
+const PHASE_US: u64 = 2_000;
+/// How many clients a phase serves between two looks at the clock.
+const CLIENTS_PER_CLOCK_READ: usize = 16;
 /// How long the process waits at its exit for peers to close, so that they have read their last reply.
 const LINGER_AT_EXIT_US: u64 = 200_000;
 
@@ -169,13 +175,15 @@ impl EventLoop {
             due_in.map(|duration| self.now.monotonic_us.saturating_add(micros(duration)));
     }
 
-    /// Reads once from everyone on the list; who may have more goes back on it.
+    /// Reads once from everyone on the list, as long as there is time; who may have more goes back on it.
     fn read_ready_clients(&mut self, service: &mut impl Service) {
         std::mem::swap(&mut self.table.readable, &mut self.batch);
-        for index in 0..self.batch.len() {
-            self.read_client(self.batch[index], service);
+        let (mut served, mut phase) = (0, PhaseClock::default());
+        while served < self.batch.len() && !phase.is_over(served) {
+            self.read_client(self.batch[served], service);
+            served += 1;
         }
-        self.batch.clear();
+        put_back_rest(&mut self.batch, served, &mut self.table.readable);
         if !self.lingering.is_empty()
             && self.lingering.discard(&mut self.buffer, self.now.monotonic_us)
         {
@@ -239,13 +247,15 @@ impl EventLoop {
         }
     }
 
-    /// Writes once to everyone on the list; whose budget was used up goes back on it.
+    /// Writes once to everyone on the list, as long as there is time; whose budget was used up goes back on it.
     fn write_pending_clients(&mut self, service: &mut impl Service) {
         std::mem::swap(&mut self.table.writable, &mut self.batch);
-        for index in 0..self.batch.len() {
-            self.write_client(self.batch[index], service);
+        let (mut served, mut phase) = (0, PhaseClock::default());
+        while served < self.batch.len() && !phase.is_over(served) {
+            self.write_client(self.batch[served], service);
+            served += 1;
         }
-        self.batch.clear();
+        put_back_rest(&mut self.batch, served, &mut self.table.writable);
     }
 
     fn write_client(&mut self, token: Token, service: &mut impl Service) {
@@ -299,10 +309,7 @@ impl EventLoop {
             let Phase::Doomed { why, linger } = connection.phase else {
                 unreachable!("only doomed connections are on this list");
             };
-            if linger
-                && mio::event::Source::deregister(&mut connection.stream, self.poll.registry())
-                    .is_ok()
-            {
+            if linger && connection.stream.deregister(self.poll.registry()).is_ok() {
                 self.lingering.add(self.poll.registry(), connection.stream, self.now.monotonic_us);
             }
             self.stats.disconnected += 1;
@@ -328,4 +335,31 @@ impl EventLoop {
             self.lingering.discard(&mut self.buffer, now_us);
         }
     }
+}
+
+/// Tells a phase when to stop. A short list never looks at the clock.
+#[derive(Default)]
+struct PhaseClock {
+    deadline_us: Option<u64>,
+}
+
+impl PhaseClock {
+    /// Whether the time is up, after `served` clients. The time runs from the first look.
+    fn is_over(&mut self, served: usize) -> bool {
+        if served == 0 || !served.is_multiple_of(CLIENTS_PER_CLOCK_READ) {
+            return false;
+        }
+        let now_us = clock_now().monotonic_us;
+        now_us >= *self.deadline_us.get_or_insert(now_us.saturating_add(PHASE_US))
+    }
+}
+
+/// Ends a phase that served the first `served` of `batch`: the rest goes before those that have joined `list` meanwhile.
+pub(super) fn put_back_rest(batch: &mut Vec<Token>, served: usize, list: &mut Vec<Token>) {
+    if served < batch.len() {
+        batch.drain(..served);
+        batch.append(list);
+        std::mem::swap(batch, list);
+    }
+    batch.clear();
 }

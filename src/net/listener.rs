@@ -210,10 +210,10 @@ impl Listeners {
             self.last_id = self.last_id.wrapping_add(1);
             listener.register(registry, self.last_id).map_err(ListenError::EventLoop)?;
         }
-        self.sockets.retain(|listener| wanted.contains(&listener.address));
         for listener in &self.sockets {
             listener.set_client_options(config.tcp_keepalive_s).map_err(ListenError::EventLoop)?;
         }
+        self.sockets.retain(|listener| wanted.contains(&listener.address));
         self.sockets.append(&mut made);
         Ok(())
     }

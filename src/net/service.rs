@@ -44,7 +44,8 @@ pub enum Disconnect {
 pub enum Close {
     /// At the end of this turn, whatever is still queued.
     Now,
-    /// When the output has left. Nothing more is received. The peer can read all of it even if it is still sending.
+    /// When the output has left. Nothing more is received. The peer can read all of it even if it is still sending. How
+    /// long to wait for one that does not read is the service's decision: `Now` may follow.
     AfterWrite,
 }
 

@@ -7,7 +7,8 @@
 //! table       which connection has which token, and which are ready
 //! connection  one socket and what the loop knows about its readiness
 //! lingering   sockets that have sent their last byte and wait for the peer's
-//! listener    bind, listen, accept; the options every client socket inherits
+//! listener    the listening sockets
+//! bind        how one is made, and the options client sockets inherit from it
 //! signals     SIGTERM and friends as events of the loop
 //! ```
 //! Readiness is edge-triggered: the kernel speaks up once, so whoever stops before a short read, a short write or
@@ -15,6 +16,7 @@
 //! next poll does not block.
 
 mod accept;
+mod bind;
 mod connection;
 mod event_loop;
 mod lingering;
@@ -25,8 +27,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use bind::SocketError;
 pub use event_loop::{EventLoop, clock_now};
-pub use listener::{ListenConfig, ListenError, SocketError};
+pub use listener::{ListenConfig, ListenError};
 pub use service::{Actions, Close, Disconnect, LoopStats, OutputBuffer, Peer, Service, Token};
 pub use signals::Signal;
 

@@ -14,5 +14,6 @@
 pub mod clock;
 pub mod config;
 pub mod dict;
+pub mod log;
 pub mod net;
 pub mod resp;

@@ -3,13 +3,12 @@
 
 use std::fmt;
 
+use super::BULK_LEN_MAX_DEFAULT;
 use super::line::{Found, count_steps, find_cr};
 use super::number::parse_i64;
 
 /// Deepest nesting of arrays, maps and the like.
 pub(super) const DEPTH_MAX: usize = 128;
-/// Longest string a server can hold unless configured otherwise: 512 MB.
-pub(super) const BULK_LEN_MAX_DEFAULT: usize = 512 << 20;
 /// Longest line that carries a number.
 const NUMBER_LINE_LEN_MAX: usize = 64 * 1024;
 

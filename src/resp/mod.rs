@@ -21,8 +21,12 @@ pub mod request;
 pub mod value;
 
 pub use args::{Args, Batch, OwnedArgs, Span, write_request};
+pub use element::{ReplyError, ReplyScanner};
 pub use inline::split_args;
 pub use output::Output;
 pub use reply::{Protocol, Reply};
 pub use request::{Limits, Parsed, ProtocolError, RequestParser};
 pub use value::{ReplyReader, Value};
+
+/// Longest string in bytes unless configured: 512 MB (`proto-max-bulk-len`).
+pub const BULK_LEN_MAX_DEFAULT: usize = 512 << 20;

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use super::BULK_LEN_MAX_DEFAULT;
 use super::args::{Batch, Request, Span};
 use super::inline::split_args;
 use super::line::{Found, count_steps, find_cr};
@@ -16,8 +17,6 @@ const LINE_LEN_MAX: usize = 64 * 1024;
 /// What a client may send before it has authenticated.
 const UNAUTHENTICATED_ARGC_MAX: i64 = 10;
 const UNAUTHENTICATED_BULK_LEN_MAX: i64 = 16 * 1024;
-/// `proto-max-bulk-len` unless configured: 512 MB.
-const BULK_LEN_MAX_DEFAULT: usize = 512 << 20;
 
 /// What one client is allowed to send.
 #[derive(Clone, Copy, Debug)]
@@ -41,16 +40,27 @@ impl Limits {
 
 /// A malformed request: the error is replied, then the connection closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // the texts below say it
 pub enum ProtocolError {
+    /// `*` and what is no number in canonical form, or above 2^31 - 1.
     InvalidMultibulkLength,
+    /// More than 10 arguments before AUTH.
     UnauthenticatedMultibulkLength,
+    /// `$` and what is no number in canonical form, negative, or above `proto-max-bulk-len`.
     InvalidBulkLength,
+    /// An argument of more than 16 KB before AUTH.
     UnauthenticatedBulkLength,
-    ExpectedDollar { got: u8 },
+    /// A line that should announce an argument and does not.
+    ExpectedDollar {
+        /// Its first byte.
+        got: u8,
+    },
+    /// A `*` line over 64 KB.
     TooBigCountString,
+    /// A `$` line over 64 KB.
     TooBigBulkCountString,
+    /// An inline request over 64 KB.
     TooBigInlineRequest,
+    /// A quote that is not closed, or closed in the middle of a word.
     UnbalancedQuotes,
 }
 
@@ -250,16 +260,38 @@ fn arguments(
 ) -> Result<(usize, usize), ProtocolError> {
     while missing > 0 {
         count_steps(1);
-        let Some((len, start)) = bulk_header(buffer, at, scanned, limits)? else { break };
-        // As in Redis, the two bytes after an argument are skipped unseen.
-        if buffer.len() - start < len + 2 {
-            break;
-        }
-        spans.push(Span { start, len });
-        at = start + len + 2;
+        let span = match short_argument(buffer, at, limits) {
+            Some(span) => span,
+            None => match long_argument(buffer, at, scanned, limits)? {
+                Some(span) => span,
+                None => break,
+            },
+        };
+        spans.push(span);
+        at = span.start + span.len + 2; // as in Redis, the CRLF after an argument is skipped unseen
         missing -= 1;
     }
     Ok((missing, at))
+}
+
+/// The argument at `at`, if it is complete and its length has at most three digits. None is no verdict.
+#[inline(always)]
+fn short_argument(buffer: &[u8], at: usize, limits: &Limits) -> Option<Span> {
+    let (len, start) = short_header(buffer, at, b'$')?;
+    (len <= limits.bulk_len_max && start + len + 2 <= buffer.len()).then_some(Span { start, len })
+}
+
+/// The argument at `at`, if it is complete.
+#[cold]
+#[inline(never)]
+fn long_argument(
+    buffer: &[u8],
+    at: usize,
+    scanned: usize,
+    limits: &Limits,
+) -> Result<Option<Span>, ProtocolError> {
+    let Some((len, start)) = bulk_header(buffer, at, scanned, limits)? else { return Ok(None) };
+    Ok((buffer.len() - start >= len + 2).then_some(Span { start, len }))
 }
 
 /// The `*` line at `at`: the number of arguments and the offset after it. None if it is incomplete.
@@ -297,20 +329,7 @@ fn long_multibulk_header(
 }
 
 /// The `$` line at `at`: the length of the argument and the offset after it. None if it is incomplete.
-#[inline]
 fn bulk_header(
-    buffer: &[u8],
-    at: usize,
-    scanned: usize,
-    limits: &Limits,
-) -> Result<Option<(usize, usize)>, ProtocolError> {
-    match short_header(buffer, at, b'$') {
-        Some((len, next)) if len <= limits.bulk_len_max => Ok(Some((len, next))),
-        _ => long_bulk_header(buffer, at, scanned, limits),
-    }
-}
-
-fn long_bulk_header(
     buffer: &[u8],
     at: usize,
     scanned: usize,
@@ -334,23 +353,34 @@ fn long_bulk_header(
     }
 }
 
-/// A complete header line of at most three digits, which nearly all are: its number and the offset after it. None
-/// is no verdict.
+/// A complete length line of at most three digits, which nearly all are: its number and the offset after it. None
+/// is no verdict. Reads eight bytes at once and looks for CRLF where one, two or three digits put it.
 #[inline(always)]
 fn short_header(buffer: &[u8], at: usize, kind: u8) -> Option<(usize, usize)> {
-    let digit = |byte: u8| usize::from(byte - b'0');
-    match *buffer.get(at..)? {
-        [first, a @ b'0'..=b'9', b'\r', b'\n', ..] if first == kind => Some((digit(a), at + 4)),
-        [first, a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] if first == kind => {
-            Some((digit(a) * 10 + digit(b), at + 5))
-        }
-        [first, a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', b'\n', ..]
-            if first == kind =>
-        {
-            Some((digit(a) * 100 + digit(b) * 10 + digit(c), at + 6))
-        }
-        _ => None,
+    const CRLF: u16 = u16::from_le_bytes(*b"\r\n");
+    let rest = buffer.get(at..)?;
+    let word = u64::from_le_bytes(rest.first_chunk().copied().unwrap_or_else(|| padded(rest)));
+    let digit = |index: u32| usize::from(((word >> (8 * index)) as u8).wrapping_sub(b'0'));
+    let is_end = |index: u32| (word >> (8 * index)) as u16 == CRLF;
+    if word as u8 != kind {
+        return None;
     }
+    let (a, b, c) = (digit(1), digit(2), digit(3));
+    if is_end(2) && a <= 9 {
+        Some((a, at + 4))
+    } else if is_end(3) && (1..=9).contains(&a) && b <= 9 {
+        Some((a * 10 + b, at + 5))
+    } else if is_end(4) && (1..=9).contains(&a) && b <= 9 && c <= 9 {
+        Some((a * 100 + b * 10 + c, at + 6))
+    } else {
+        None
+    }
+}
+
+/// The last bytes of a buffer, of which fewer than eight are left.
+#[cold]
+fn padded(rest: &[u8]) -> [u8; 8] {
+    std::array::from_fn(|index| rest.get(index).copied().unwrap_or(0))
 }
 
 /// Offset of the CR that ends the line at `at`, once the byte after it is there too. As in Redis that byte is not
@@ -605,6 +635,17 @@ mod tests {
             assert_eq!(connection.receive(input, 32, &Limits::default()), None);
             assert_eq!(connection.parser.memory_bytes() + connection.batch.spans.capacity(), 0);
         }
+    }
+
+    #[test]
+    fn a_cleared_batch_keeps_the_memory_of_usual_requests_only() {
+        let mut connection = Connection::default();
+        let input = [b"*100000\r\n".as_slice(), &b"$1\r\nx\r\n".repeat(100_000)].concat();
+        connection.receive(&input, 32, &Limits::default());
+        assert!(connection.batch.spans.capacity() >= 100_000);
+        connection.receive(b"PING\r\n", 32, &Limits::default());
+        assert_eq!((connection.requests.len(), connection.requests[0].len()), (2, 100_000));
+        assert!((1..50_000).contains(&connection.batch.spans.capacity()));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Replies as values, and their resumable reader: for the client, the proxy and replication. How one element looks
 //! is left to `element`; the server itself never builds a reply this way.
 
-use super::element::{BULK_LEN_MAX_DEFAULT, DEPTH_MAX, Element, ReplyError, element};
+use super::BULK_LEN_MAX_DEFAULT;
+use super::element::{DEPTH_MAX, Element, ReplyError, element};
 use super::number::{parse_f64, parse_i64};
 
 /// A reply. Strings are bytes, as they came.

@@ -38,7 +38,7 @@ pub struct Loaded {
 /// Any of them is wrong: the error's text is for the user, and the process should exit with 1.
 pub fn start(
     args: &[OsString],
-    environment: impl IntoIterator<Item = (String, String)>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
     cwd: &Path,
 ) -> Result<Start, StartupError> {
     let command_line = match flags::parse(args)? {
@@ -55,7 +55,7 @@ pub fn start(
         lines.extend(with_includes("standard input", &text, 0)?);
     }
     // Sorted, so that two variables for one directive (its two names) always give the same result.
-    let variables: BTreeMap<String, String> = environment.into_iter().collect();
+    let variables: BTreeMap<OsString, OsString> = environment.into_iter().collect();
     let (variables, mut warnings) = parse_environment(variables);
     lines.extend(variables);
     lines.extend(command_line.lines);
@@ -210,8 +210,8 @@ mod tests {
         let dir = TempDir::new("start");
         let main = dir.write("main.conf", "port 1\nhz 20\ndaemonize yes\n");
         let args: Vec<OsString> = vec![main.into(), "--port".into(), "7001".into()];
-        let variables = [("MINI_REDIS_HZ", "30"), ("MINI_REDIS_TYPO", "1")]
-            .map(|(a, b)| (a.to_owned(), b.to_owned()));
+        let variables =
+            [("MINI_REDIS_HZ", "30"), ("MINI_REDIS_TYPO", "1")].map(|(a, b)| (a.into(), b.into()));
         let Start::Run(loaded) = start(&args, variables, Path::new("/srv")).unwrap() else {
             panic!("no server")
         };

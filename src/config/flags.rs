@@ -253,7 +253,8 @@ mod tests {
     #[test]
     fn a_flag_beats_the_environment_and_that_beats_the_file() {
         let file = parse_file("f", b"port 1\nhz 11\ntimeout 1\nsave 1 1").unwrap();
-        let variable = |name: &str, value: &str| (format!("MINI_REDIS_{name}"), value.to_owned());
+        let variable =
+            |name: &str, value: &str| (format!("MINI_REDIS_{name}").into(), value.into());
         let (env, _) =
             super::super::load::parse_environment([variable("PORT", "2"), variable("HZ", "22")]);
         let flags = run(&["--port", "3", "--save", "3", "3"]).unwrap().0.lines;

@@ -2,29 +2,30 @@
 //!
 //! A file written for Redis or Valkey must start. Where ignoring a value would be dangerous, it is refused instead.
 
-use super::directive::{Directive, Store, checked_text};
+use super::directive::{Directive, Store};
+use super::row::{self, checked_text};
 use super::table::{INT_MAX, LONG_MAX, UINT_MAX};
+use super::value;
 use super::value::Choices;
-use super::{directive, value};
 
 const fn flag(name: &'static str, default: &'static str) -> Directive {
-    directive::flag(name, Store::Kept, default, "")
+    row::flag(name, Store::Kept, default, "")
 }
 
 const fn number(name: &'static str, default: &'static str, min: i128, max: i128) -> Directive {
-    directive::number(name, Store::Kept, default, (min, max), "")
+    row::number(name, Store::Kept, default, (min, max), "")
 }
 
 const fn memory(name: &'static str, default: &'static str, min: i128, max: i128) -> Directive {
-    directive::memory(name, Store::Kept, default, (min, max), "")
+    row::memory(name, Store::Kept, default, (min, max), "")
 }
 
 const fn choice(name: &'static str, default: &'static str, choices: Choices) -> Directive {
-    directive::choice(name, Store::Kept, default, choices, "")
+    row::choice(name, Store::Kept, default, choices, "")
 }
 
 const fn text(name: &'static str, default: &'static str) -> Directive {
-    directive::text(name, Store::Kept, default, "")
+    row::text(name, Store::Kept, default, "")
 }
 
 const SUPERVISED: Choices = &[("upstart", 0), ("systemd", 1), ("auto", 2), ("no", 3)];

@@ -3,8 +3,10 @@
 //! Pure: `file` reads the files, `flags` the command line. Later lines win, so callers chain the lines of the file, the
 //! environment and the flags in this order.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 
 use super::directive::{Directive, Origin, ValueError};
 use super::{Config, lookup, words};
@@ -143,23 +145,22 @@ pub fn parse_file(name: &str, text: &[u8]) -> Result<Vec<Line>, StartupError> {
 
 /// The variables `MINI_REDIS_<DIRECTIVE>`, upper case and `_` for `-`, as lines; and sentences about those that name nothing.
 pub fn parse_environment(
-    variables: impl IntoIterator<Item = (String, String)>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> (Vec<Line>, Vec<String>) {
     let (mut lines, mut unknown) = (Vec::new(), Vec::new());
     for (variable, value) in variables {
-        let Some(name) = variable.strip_prefix("MINI_REDIS_") else { continue };
+        let Some(name) = variable.to_str().and_then(|name| name.strip_prefix("MINI_REDIS_")) else {
+            continue;
+        };
         let same = |own: &&str| own.replace('-', "_").eq_ignore_ascii_case(name);
         match super::directives().flat_map(Directive::names).find(same) {
             Some(own) => {
-                let words = vec![own.as_bytes().to_vec(), value.clone().into_bytes()];
-                lines.push(Line {
-                    place: Place::Environment,
-                    text: format!("{own} {value}"),
-                    words,
-                });
+                let text = format!("{own} {}", value.to_string_lossy());
+                let words = vec![own.as_bytes().to_vec(), value.into_vec()];
+                lines.push(Line { place: Place::Environment, text, words });
             }
             None => unknown.push(format!(
-                "Environment variable {variable} names no directive and is ignored."
+                "Environment variable MINI_REDIS_{name} names no directive and is ignored."
             )),
         }
     }
@@ -251,6 +252,7 @@ fn redacted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::SavePoint;
+    use crate::config::directive::split_spaces;
 
     fn config(text: &str) -> Config {
         load(&parse_file("t.conf", text.as_bytes()).unwrap())
@@ -353,7 +355,7 @@ mod tests {
             ("MINI_REDIS_NO_SUCH", "x"),
             ("HOME", "/"),
         ];
-        let owned = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let owned = variables.map(|(name, value)| (name.into(), value.into()));
         let (lines, unknown) = parse_environment(owned);
         let config = load(&lines).unwrap();
         assert_eq!((config.port, config.bind.len()), (7, 2));
@@ -361,5 +363,94 @@ mod tests {
             unknown,
             ["Environment variable MINI_REDIS_NO_SUCH names no directive and is ignored."]
         );
+    }
+
+    /// Lines as Debian's `/etc/redis/redis.conf` and Valkey's stock file have them where they differ from the defaults.
+    const STOCK: &str = r#"
+        bind 127.0.0.1 -::1
+        daemonize yes
+        pidfile /run/redis/redis-server.pid
+        logfile /var/log/redis/redis-server.log
+        always-show-logo no
+        proc-title-template "{title} {listen-addr} {server-mode}"
+        locale-collate ""
+        rdb-version-check strict
+        dir /var/lib/redis
+        dual-channel-replication-enabled no
+        oom-score-adj-values 0 200 800
+        commandlog-execution-slower-than 10000
+        notify-keyspace-events ""
+        client-output-buffer-limit normal 0 0 0
+        client-output-buffer-limit replica 256mb 64mb 60
+    "#;
+
+    #[test]
+    fn stock_files_start() {
+        let config = config(STOCK);
+        assert_eq!(config.client_output_buffer_limit.normal.hard_bytes, 0);
+        assert_eq!(config.dir, std::path::Path::new("/var/lib/redis"));
+        for path in ["/etc/redis/redis.conf", "/etc/valkey/valkey.conf"] {
+            match std::fs::read(path) {
+                Ok(text) => {
+                    parse_file(path, &text)
+                        .and_then(|lines| load(&lines))
+                        .unwrap_or_else(|error| panic!("{error}"));
+                }
+                Err(error) => eprintln!("skipped {path}: {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn no_value_makes_any_directive_panic() {
+        let numbers = [
+            "-0%",
+            "-1",
+            "18446744073709551616",
+            "9223372036854775807%",
+            "99999999999gb",
+            "+7",
+            "1e3",
+            "0x10",
+        ];
+        let words = [
+            "",
+            " ",
+            "-",
+            "%",
+            "{",
+            "{{",
+            "\"",
+            "'",
+            "no one",
+            "1 2 3 4",
+            "normal 1 1 1 x",
+            "nan",
+            "\0",
+            "K\u{e9}",
+        ];
+        for row in super::super::directives() {
+            let mut config = Config::default();
+            for word in
+                numbers.iter().chain(&words).map(|word| word.as_bytes()).chain([&b"\xff\xfe"[..]])
+            {
+                for args in [
+                    vec![word.to_vec()],
+                    vec![word.to_vec(); 2],
+                    vec![word.to_vec(); 4],
+                    Vec::new(),
+                ] {
+                    let split = split_spaces(word);
+                    let started = set(&mut config, row, &args, Origin::Start { again: true });
+                    let changed = row.set(&mut config, &split, Origin::Runtime);
+                    if args.len() > 1 || (started.is_err() && changed.is_err()) {
+                        continue;
+                    }
+                    let lines = parse_file("new", &super::super::rewrite(b"", &config)).unwrap();
+                    let again = load(&lines).unwrap_or_else(|error| panic!("{error}"));
+                    assert_eq!(row.get(&again), row.get(&config), "{} {args:?}", row.name);
+                }
+            }
+        }
     }
 }

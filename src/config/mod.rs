@@ -2,7 +2,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `table`, `kept` | one row per directive of Redis 7.0 and Valkey 9.1 |
+//! | `table`, `kept`, `row` | one row per directive of Redis 7.0 and Valkey 9.1 |
 //! | `directive`, `value`, `special` | how a value is read, checked and shown |
 //! | `command` | `CONFIG GET` and `CONFIG SET` |
 //! | `load`, `flags` | files, environment and command line into a [`Config`]; `help` prints the table |
@@ -19,6 +19,7 @@ mod help;
 mod kept;
 pub mod load;
 mod rewrite;
+mod row;
 mod special;
 mod table;
 pub mod value;

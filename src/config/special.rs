@@ -142,10 +142,18 @@ pub struct MasterAddress {
     pub port: u16,
 }
 
-const NOT_UTF8: ValueError = ValueError::Rule("argument must be UTF-8 text");
-
 fn utf8(word: &[u8]) -> Result<String, ValueError> {
-    String::from_utf8(word.to_vec()).map_err(|_| NOT_UTF8)
+    String::from_utf8(word.to_vec()).map_err(|_| ValueError::Rule("argument must be UTF-8 text"))
+}
+
+/// A host name or address as it can be written into a file without quotes; `error` if it is none.
+fn host_name(word: &[u8], error: &'static str) -> Result<String, ValueError> {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b".:-*%_".contains(byte);
+    if word.is_empty() || !word.iter().all(plain) {
+        Err(ValueError::Rule(error))
+    } else {
+        utf8(word)
+    }
 }
 
 /// A single empty word means none at all: `bind ""`.
@@ -169,8 +177,10 @@ pub(super) const BIND: Special = Special {
         if args.len() > BIND_ADDRESSES_MAX {
             return Err(ValueError::Rule("Too many bind addresses specified."));
         }
-        config.bind =
-            none_if_empty(args).iter().map(|word| utf8(word)).collect::<Result<_, _>>()?;
+        let addresses = none_if_empty(args).iter();
+        config.bind = addresses
+            .map(|word| host_name(word, "Failed to bind to specified addresses."))
+            .collect::<Result<_, _>>()?;
         Ok(())
     },
     get: |config| config.bind.join(" "),
@@ -331,7 +341,8 @@ pub(super) const REPLICAOF: Special = Special {
         }
         let port = parse_integer(port).and_then(|number| u16::try_from(number).ok());
         let port = port.ok_or(ValueError::Rule("Invalid master port"))?;
-        config.replicaof = Some(MasterAddress { host: utf8(host)?, port });
+        config.replicaof =
+            Some(MasterAddress { host: host_name(host, "Invalid master host")?, port });
         Ok(())
     },
     get: replicaof,

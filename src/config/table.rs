@@ -2,11 +2,11 @@
 //!
 //! Names, aliases, ranges and defaults are Redis 7.0's unless a line says why not.
 
-use super::directive::{
-    Directive, Store, Unit, at, checked_text, choice, flag, memory, number, number_in, secret,
-    special, text,
-};
+use super::directive::{Directive, Store, Unit};
 use super::kept;
+use super::row::{
+    at, checked_text, choice, flag, memory, number, number_in, secret, special, text,
+};
 use super::special::{
     BIND, CLIENT_OUTPUT_BUFFER_LIMIT, DEFAULT_BIND, DIR, LATENCY_TRACKING_INFO_PERCENTILES,
     NOTIFY_KEYSPACE_EVENTS, OOM_SCORE_ADJ_VALUES, OutputLimits, REPLICAOF, SAVE,

@@ -69,6 +69,7 @@ pub trait Log {
 pub const MESSAGE_BYTES_MAX: usize = 1024;
 
 /// Writes lines to a file, or to the standard output.
+#[derive(Clone)]
 pub struct Logger {
     /// Messages below this level are dropped.
     pub level: Level,

@@ -1,0 +1,4 @@
+//! Placeholder.
+use super::Command;
+/// The group's rows.
+pub const COMMANDS: &[Command] = &[];

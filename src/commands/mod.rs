@@ -1,0 +1,24 @@
+//! The commands: one row in a table and one small function each, a file per group.
+
+mod ctx;
+mod error;
+mod registry;
+pub mod table;
+
+mod connection;
+mod generic;
+mod server;
+mod string;
+
+pub use ctx::Ctx;
+pub use error::{CommandError, CommandResult};
+pub use registry::{CommandId, Registered, Registry};
+pub use table::{Command, Group};
+
+/// All tables.
+pub const TABLES: &[(Group, &[Command])] = &[
+    (Group::String, string::COMMANDS),
+    (Group::Generic, generic::COMMANDS),
+    (Group::Connection, connection::COMMANDS),
+    (Group::Server, server::COMMANDS),
+];

@@ -1,0 +1,163 @@
+//! Finds the row of a command by its name, in any case, and gives every row a number for its statistics.
+
+use super::table::{Command, Group};
+
+/// Number of a command or subcommand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
+pub struct CommandId(pub u16);
+
+/// A command or subcommand under the name it has here.
+pub struct Registered {
+    /// The row.
+    pub command: &'static Command,
+    /// `get`, or `client|list`.
+    pub full_name: String,
+    /// The container of a subcommand.
+    pub parent: Option<CommandId>,
+    /// Subcommands of a container.
+    pub subcommands: Vec<CommandId>,
+    /// The group of the row, or of its container.
+    pub group: Group,
+}
+
+/// All commands by name.
+pub struct Registry {
+    commands: Vec<Registered>,
+    /// Open addressing, by `name_hash`; 0 = empty, else the number + 1.
+    slots: Vec<u16>,
+}
+
+impl Registry {
+    /// All of `tables`, some under other names; an empty new name removes a command (`rename-command`).
+    /// Returns the name that is not there, or is there already, as an error.
+    pub fn new(
+        tables: &[(Group, &'static [Command])],
+        renamed: &[(String, String)],
+    ) -> Result<Self, String> {
+        let mut registry = Self { commands: Vec::new(), slots: Vec::new() };
+        for &(group, table) in tables {
+            for command in table {
+                registry.add(command, group);
+            }
+        }
+        let mut names: Vec<Option<String>> =
+            registry.commands.iter().map(|c| Some(c.full_name.clone())).collect();
+        for (old, new) in renamed {
+            let old = old.to_ascii_lowercase();
+            let new = new.to_ascii_lowercase();
+            let index = names.iter().position(|name| name.as_ref() == Some(&old));
+            let index = index.filter(|&i| registry.commands[i].parent.is_none()).ok_or(old)?;
+            if names.iter().any(|name| name.as_ref() == Some(&new)) {
+                return Err(new);
+            }
+            names[index] = (!new.is_empty()).then_some(new);
+        }
+        registry.index(&names);
+        Ok(registry)
+    }
+
+    fn add(&mut self, command: &'static Command, group: Group) {
+        let id = self.next_id();
+        let full_name = command.name.to_string();
+        self.commands.push(Registered {
+            command,
+            full_name,
+            parent: None,
+            subcommands: Vec::new(),
+            group,
+        });
+        for subcommand in command.subcommands {
+            let subcommand_id = self.next_id();
+            let full_name = format!("{}|{}", command.name, subcommand.name);
+            let parent = Some(id);
+            self.commands.push(Registered {
+                command: subcommand,
+                full_name,
+                parent,
+                subcommands: Vec::new(),
+                group,
+            });
+            self.commands[usize::from(id.0)].subcommands.push(subcommand_id);
+        }
+    }
+
+    fn next_id(&self) -> CommandId {
+        CommandId(u16::try_from(self.commands.len()).expect("a few hundred commands"))
+    }
+
+    /// Four slots per command: most names are found at the first look.
+    fn index(&mut self, names: &[Option<String>]) {
+        self.slots = vec![0; (names.len() * 4).next_power_of_two()];
+        for (number, name) in names.iter().enumerate() {
+            let Some(name) = name else { continue };
+            if self.commands[number].parent.is_some() {
+                continue;
+            }
+            let mut slot = self.first_slot(name.as_bytes());
+            while self.slots[slot] != 0 {
+                slot = (slot + 1) & (self.slots.len() - 1);
+            }
+            self.slots[slot] = number as u16 + 1;
+            self.commands[number].full_name.clone_from(name);
+        }
+    }
+
+    #[inline]
+    fn first_slot(&self, name: &[u8]) -> usize {
+        (name_hash(name) >> 32) as usize & (self.slots.len() - 1)
+    }
+
+    /// The command with that name. O(1), nothing allocated.
+    #[inline]
+    pub fn find(&self, name: &[u8]) -> Option<CommandId> {
+        let mut slot = self.first_slot(name);
+        loop {
+            let number = self.slots[slot].checked_sub(1)?;
+            if self.commands[usize::from(number)].full_name.as_bytes().eq_ignore_ascii_case(name) {
+                return Some(CommandId(number));
+            }
+            slot = (slot + 1) & (self.slots.len() - 1);
+        }
+    }
+
+    /// The subcommand of `container` with that name.
+    pub fn find_subcommand(&self, container: CommandId, name: &[u8]) -> Option<CommandId> {
+        let mut subcommands = self.get(container).subcommands.iter().copied();
+        subcommands.find(|&id| self.get(id).command.name.as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// The command or subcommand with that number.
+    #[inline]
+    pub fn get(&self, id: CommandId) -> &Registered {
+        &self.commands[usize::from(id.0)]
+    }
+
+    /// All commands and subcommands, containers before their subcommands.
+    pub fn iter(&self) -> impl Iterator<Item = (CommandId, &Registered)> {
+        self.commands
+            .iter()
+            .enumerate()
+            .map(|(number, registered)| (CommandId(number as u16), registered))
+    }
+
+    /// How many commands and subcommands there are.
+    pub fn len(&self) -> usize {
+        self.commands.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+}
+
+/// Mixes length and the first and last bytes, in lower case.
+#[inline]
+fn name_hash(name: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    let len = name.len().min(8);
+    word[..len].copy_from_slice(&name[..len]);
+    let last = u64::from(name.last().copied().unwrap_or(0) | 0x20);
+    let folded = u64::from_le_bytes(word) | 0x2020_2020_2020_2020;
+    (folded ^ (last << 56) ^ (name.len() as u64) << 51).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}

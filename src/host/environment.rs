@@ -1,0 +1,152 @@
+//! The real environment of the core: the clock, the kernel's random numbers, the process.
+
+use std::any::Any;
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, getpid};
+use rustix::system::uname;
+
+use super::ALLOCATOR;
+use super::lazy_free::LazyFree;
+use super::run::log_file;
+use crate::clock::Now;
+use crate::config::Config;
+use crate::log::{Level, Log, Logger};
+use crate::net::clock_now;
+use crate::server::{Environment, ProcessFacts};
+
+/// Time, randomness, files and facts of this process.
+pub struct ProcessEnvironment {
+    started: Instant,
+    logger: Logger,
+    lazy_free: LazyFree,
+    config_file: Option<PathBuf>,
+    peak_bytes: usize,
+}
+
+impl ProcessEnvironment {
+    /// The environment of a server that was configured by `config_file`.
+    pub fn new(logger: Logger, config_file: Option<PathBuf>) -> io::Result<Self> {
+        Ok(Self {
+            started: Instant::now(),
+            logger,
+            lazy_free: LazyFree::start()?,
+            config_file,
+            peak_bytes: 0,
+        })
+    }
+
+    fn config_path(&self) -> io::Result<&PathBuf> {
+        self.config_file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl Environment for ProcessEnvironment {
+    fn now(&mut self) -> Now {
+        clock_now()
+    }
+
+    fn monotonic_ns(&mut self) -> u64 {
+        self.started.elapsed().as_nanos() as u64
+    }
+
+    fn random(&mut self) -> u64 {
+        // Its keys come from the kernel and differ at each call.
+        RandomState::new().hash_one(self.started)
+    }
+
+    fn sleep_us(&mut self, duration_us: u64) {
+        std::thread::sleep(Duration::from_micros(duration_us));
+    }
+
+    fn log(&mut self, level: Level, message: fmt::Arguments<'_>) {
+        self.logger.log(level, message);
+    }
+
+    fn process(&mut self) -> ProcessFacts {
+        let allocated_bytes = ALLOCATOR.allocated();
+        self.peak_bytes = self.peak_bytes.max(allocated_bytes);
+        let status = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let resident_pages =
+            status.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+        let (cpu_user_us, cpu_system_us) = cpu_times_us("/proc/self/stat");
+        let (thread_user_us, thread_system_us) = cpu_times_us("/proc/thread-self/stat");
+        let path =
+            |path: io::Result<PathBuf>| path.map(|p| p.display().to_string()).unwrap_or_default();
+        ProcessFacts {
+            pid: Pid::as_raw(Some(getpid())) as u32,
+            allocated_bytes,
+            allocated_peak_bytes: self.peak_bytes,
+            resident_bytes: resident_pages * rustix::param::page_size(),
+            system_bytes: system_memory_bytes(),
+            cpu_user_us,
+            cpu_system_us,
+            thread_user_us,
+            thread_system_us,
+            os: operating_system(),
+            executable: path(std::env::current_exe()),
+            config_file: self
+                .config_file
+                .as_ref()
+                .map(|p| path(p.canonicalize()))
+                .unwrap_or_default(),
+            directory: path(std::env::current_dir()),
+        }
+    }
+
+    fn discard(&mut self, garbage: Box<dyn Any + Send>) {
+        self.lazy_free.drop_there(garbage);
+    }
+
+    fn allocated_bytes(&mut self) -> usize {
+        ALLOCATOR.allocated()
+    }
+
+    fn purge_memory(&mut self) {
+        // The allocator gives back free pages by itself, a moment after they became free.
+    }
+
+    fn read_config(&mut self) -> io::Result<String> {
+        std::fs::read_to_string(self.config_path()?)
+    }
+
+    fn write_config(&mut self, text: &str) -> io::Result<()> {
+        crate::config::file::replace(self.config_path()?, text.as_bytes())
+    }
+
+    fn apply_config(&mut self, config: &Config) -> Result<(), String> {
+        self.logger.level = config.loglevel;
+        self.logger.file = log_file(config);
+        Ok(())
+    }
+}
+
+/// User and system time from a `stat` file of /proc, in microseconds.
+fn cpu_times_us(path: &str) -> (u64, u64) {
+    let us_per_tick = 1_000_000 / rustix::param::clock_ticks_per_second();
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    // The second field is the name in parentheses, which may hold anything; times are fields 14 and 15.
+    let after_name = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks =
+        |index| after_name.split(' ').nth(index).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+    (ticks(12) * us_per_tick, ticks(13) * us_per_tick)
+}
+
+fn system_memory_bytes() -> usize {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("MemTotal:"));
+    let kib = line
+        .and_then(|line| line.split_whitespace().nth(1))
+        .and_then(|kib| kib.parse::<usize>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+fn operating_system() -> String {
+    let name = uname();
+    let parts = [name.sysname(), name.release(), name.machine()];
+    parts.map(|part| part.to_string_lossy().into_owned()).join(" ")
+}

@@ -1,0 +1,422 @@
+//! One database: an index of keys, the blocks their entries live in, and the values too big for a block.
+//!
+//! It knows nothing of time: whether a key is expired is for `Db` to say. Blocks are addressed by handle, so an entry
+//! can move without anyone but the index noticing.
+
+use std::hash::Hasher as _;
+
+use bytes::Bytes;
+use siphasher::sip::SipHasher13;
+
+use super::entry::{self, Encoding, Entry, INLINE_MAX, Parts};
+use super::object::{Object, Objects};
+use super::value::{NewString, StringValue, Type, WrongType};
+use crate::dict::{Arena, Dict, Handle, Slot};
+
+/// Values up to this length stay in the block even where a long key makes the entry big.
+const SHORT_VALUE: usize = 64;
+
+/// The secret that keeps clients from choosing keys that collide.
+pub type HashKey = (u64, u64);
+
+/// What a key's entry should be like, apart from key and value.
+#[derive(Clone, Copy)]
+pub struct Attributes {
+    /// Unix milliseconds, `None` = never.
+    pub expire_at_ms: Option<i64>,
+    /// 24 bits of access clock.
+    pub access: u32,
+}
+
+/// One database.
+pub struct Database {
+    dict: Dict,
+    blocks: Arena,
+    objects: Objects,
+    hash_key: HashKey,
+    keys_with_expiry: usize,
+    scratch: Vec<u8>,
+}
+
+impl Database {
+    /// An empty database. `base_ms` is about now: expire times are indexed relative to it.
+    pub fn new(hash_key: HashKey, base_ms: i64) -> Self {
+        Self {
+            dict: Dict::with_base(base_ms),
+            blocks: Arena::new(),
+            objects: Objects::default(),
+            hash_key,
+            keys_with_expiry: 0,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Number of keys, expired ones that were not found yet included.
+    pub fn len(&self) -> usize {
+        self.dict.len()
+    }
+
+    /// Whether there are no keys.
+    pub fn is_empty(&self) -> bool {
+        self.dict.len() == 0
+    }
+
+    /// Number of keys with an expire time.
+    pub fn keys_with_expiry(&self) -> usize {
+        self.keys_with_expiry
+    }
+
+    /// Bytes of index, blocks and values.
+    pub fn memory_bytes(&self) -> usize {
+        self.dict.memory_bytes() + self.blocks.resident_bytes() + self.objects.memory_bytes()
+    }
+
+    /// Bytes of the index alone.
+    pub fn index_bytes(&self) -> usize {
+        self.dict.memory_bytes()
+    }
+
+    /// Where `key` is. O(1).
+    #[inline]
+    pub fn find(&self, key: &[u8]) -> Option<Slot> {
+        let blocks = &self.blocks;
+        self.dict.find(self.hash(key), |handle| Entry::new(blocks.block(handle)).key() == key)
+    }
+
+    #[inline]
+    fn hash(&self, key: &[u8]) -> u64 {
+        hash(self.hash_key, key)
+    }
+
+    /// The entry at `slot`.
+    #[inline]
+    pub fn entry(&self, slot: Slot) -> Entry<'_> {
+        Entry::new(self.blocks.block(self.dict.handle(slot)))
+    }
+
+    /// The string at `slot`.
+    #[inline]
+    pub fn string(&self, slot: Slot) -> Result<StringValue<'_>, WrongType> {
+        self.string_of(self.entry(slot))
+    }
+
+    fn string_of<'a>(&'a self, entry: Entry<'a>) -> Result<StringValue<'a>, WrongType> {
+        if entry.kind() != Type::String {
+            return Err(WrongType);
+        }
+        let value = entry.value();
+        Ok(match entry.encoding() {
+            Encoding::Embstr | Encoding::Raw => StringValue::Bytes(value),
+            Encoding::Int => StringValue::Int(i64::from_le_bytes(
+                value.try_into().expect("an integer has 8 bytes"),
+            )),
+            Encoding::Object => {
+                let Object::String(bytes) = self.objects.get(object_number(value));
+                StringValue::Shared(bytes)
+            }
+        })
+    }
+
+    /// Redis's name for how the value at `slot` is stored.
+    pub fn encoding_name(&self, slot: Slot) -> &'static str {
+        let entry = self.entry(slot);
+        match entry.encoding() {
+            Encoding::Int => "int",
+            Encoding::Embstr if entry.value().len() <= 44 => "embstr",
+            Encoding::Embstr | Encoding::Raw | Encoding::Object => "raw",
+        }
+    }
+
+    /// Bytes that the key at `slot` takes: block, share of the index, value.
+    pub fn key_memory_bytes(&self, slot: Slot) -> usize {
+        let entry = self.entry(slot);
+        let object = match entry.encoding() {
+            Encoding::Object => {
+                self.objects.get(object_number(entry.value())).memory_bytes() + size_of::<Object>()
+            }
+            _ => 0,
+        };
+        self.blocks.capacity(self.dict.handle(slot)) + size_of::<u64>() + object
+    }
+
+    /// Sets the access clock of the entry at `slot`.
+    #[inline]
+    pub fn set_access(&mut self, slot: Slot, access: u32) {
+        entry::set_access(self.blocks.block_mut(self.dict.handle(slot)), access);
+    }
+
+    /// Stores `key` with a string value: in place of what is at `found`, else as a new key. Returns the object that was
+    /// replaced, if any, for the caller to drop where it likes. O(1), plus a copy of the value.
+    pub fn set_string(
+        &mut self,
+        found: Option<Slot>,
+        key: &[u8],
+        value: NewString<'_>,
+        attributes: Attributes,
+    ) -> Option<Object> {
+        let room = INLINE_MAX
+            .saturating_sub(entry::size(key.len(), 0, attributes.expire_at_ms.is_some()) + 3);
+        let inline_max = room.max(SHORT_VALUE);
+        let mut number = [0; 8];
+        let (encoding, bytes): (Encoding, &[u8]) = match &value {
+            NewString::Int(integer) => {
+                number = integer.to_le_bytes();
+                (Encoding::Int, &number)
+            }
+            NewString::Bytes(bytes) if bytes.len() <= inline_max => (Encoding::Embstr, bytes),
+            NewString::Edited(bytes) if bytes.len() <= inline_max => (Encoding::Raw, bytes),
+            NewString::Shared(bytes) if bytes.len() <= inline_max => (Encoding::Raw, bytes),
+            NewString::Bytes(bytes) | NewString::Edited(bytes) => {
+                (Encoding::Object, self.add_object(Bytes::copy_from_slice(bytes), &mut number))
+            }
+            NewString::Shared(bytes) => {
+                (Encoding::Object, self.add_object(bytes.clone(), &mut number))
+            }
+        };
+        self.put(found, key, Type::String, encoding, bytes, attributes)
+    }
+
+    fn add_object<'n>(&mut self, bytes: Bytes, number: &'n mut [u8; 8]) -> &'n [u8] {
+        number[..4].copy_from_slice(&self.objects.insert(Object::String(bytes)).to_le_bytes());
+        &number[..4]
+    }
+
+    fn put(
+        &mut self,
+        found: Option<Slot>,
+        key: &[u8],
+        kind: Type,
+        encoding: Encoding,
+        value: &[u8],
+        attributes: Attributes,
+    ) -> Option<Object> {
+        let Attributes { expire_at_ms, access } = attributes;
+        let parts = Parts { kind, encoding, expire_at_ms, access, epoch: false, key, value };
+        match found {
+            Some(slot) => {
+                let replaced = self.take_object(slot);
+                self.rewrite(slot, &parts);
+                replaced
+            }
+            None => {
+                let handle = self.blocks.allocate(entry::size(
+                    key.len(),
+                    value.len(),
+                    expire_at_ms.is_some(),
+                ));
+                entry::write(self.blocks.block_mut(handle), &parts);
+                self.insert(handle, hash(self.hash_key, key), expire_at_ms);
+                None
+            }
+        }
+    }
+
+    fn insert(&mut self, handle: Handle, key_hash: u64, expire_at_ms: Option<i64>) {
+        let (blocks, hash_key) = (&self.blocks, self.hash_key);
+        let slot = self.dict.insert(key_hash, handle, |handle| {
+            hash(hash_key, Entry::new(blocks.block(handle)).key())
+        });
+        if let Some(at_ms) = expire_at_ms {
+            self.keys_with_expiry += 1;
+            self.dict.note_expiry(slot, at_ms);
+        }
+    }
+
+    fn take_object(&mut self, slot: Slot) -> Option<Object> {
+        let entry = self.entry(slot);
+        if entry.encoding() != Encoding::Object {
+            return None;
+        }
+        let number = object_number(entry.value());
+        Some(self.objects.remove(number))
+    }
+
+    /// Writes `parts` over the entry at `slot`: in place where the block fits, else into a new block.
+    fn rewrite(&mut self, slot: Slot, parts: &Parts<'_>) {
+        let old = self.dict.handle(slot);
+        let had_expiry = self.entry(slot).expire_at_ms().is_some();
+        let size = entry::size(parts.key.len(), parts.value.len(), parts.expire_at_ms.is_some());
+        if self.blocks.fits(old, size) {
+            entry::write(self.blocks.block_mut(old), parts);
+        } else {
+            let new = self.blocks.allocate(size);
+            entry::write(self.blocks.block_mut(new), parts);
+            self.dict.replace(slot, new);
+            self.blocks.free(old);
+        }
+        self.keys_with_expiry += usize::from(parts.expire_at_ms.is_some());
+        self.keys_with_expiry -= usize::from(had_expiry);
+        if let Some(at_ms) = parts.expire_at_ms {
+            self.dict.note_expiry(slot, at_ms);
+        }
+    }
+
+    /// Replaces the integer at `slot`, which must hold one, in place.
+    pub fn set_integer(&mut self, slot: Slot, number: i64) {
+        debug_assert_eq!(self.entry(slot).encoding(), Encoding::Int);
+        let handle = self.dict.handle(slot);
+        entry::set_value(self.blocks.block_mut(handle), Encoding::Int, &number.to_le_bytes());
+    }
+
+    /// Lets `edit` change the bytes of the string at `slot`. A long value that no reply is still sending is edited
+    /// where it is: amortized O(change). On `Err` nothing is changed.
+    pub fn edit_string<E>(
+        &mut self,
+        slot: Slot,
+        edit: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let entry = self.entry(slot);
+        let attributes = Attributes { expire_at_ms: entry.expire_at_ms(), access: entry.access() };
+        let (key, number) = (entry.key().to_vec(), entry.value().to_vec());
+        if entry.encoding() != Encoding::Object {
+            let mut bytes = self.string(slot).expect("the caller has checked the type").to_vec();
+            edit(&mut bytes)?;
+            self.set_string(Some(slot), &key, NewString::Edited(&bytes), attributes);
+            return Ok(());
+        }
+        let mut result = Ok(());
+        self.objects.update(object_number(&number), |Object::String(shared)| {
+            let mut bytes = Vec::from(std::mem::take(shared));
+            result = edit(&mut bytes);
+            *shared = Bytes::from(bytes);
+        });
+        result
+    }
+
+    /// Sets or removes the expire time of the key at `slot`.
+    pub fn set_expire(&mut self, slot: Slot, expire_at_ms: Option<i64>) {
+        let handle = self.dict.handle(slot);
+        match (self.entry(slot).expire_at_ms(), expire_at_ms) {
+            (None, None) => {}
+            (Some(_), Some(at_ms)) => {
+                entry::set_expire_at_ms(self.blocks.block_mut(handle), at_ms);
+                self.dict.note_expiry(slot, at_ms);
+            }
+            _ => {
+                let mut scratch = std::mem::take(&mut self.scratch);
+                scratch.clear();
+                scratch.extend_from_slice(self.blocks.block(handle));
+                self.rewrite(slot, &Parts { expire_at_ms, ..Entry::new(&scratch).parts() });
+                self.scratch = scratch;
+                self.scratch.shrink_to(INLINE_MAX);
+            }
+        }
+    }
+
+    /// Removes the key at `slot`. Returns its object, if any, for the caller to drop where it likes. O(1).
+    pub fn remove(&mut self, slot: Slot) -> Option<Object> {
+        self.keys_with_expiry -= usize::from(self.entry(slot).expire_at_ms().is_some());
+        let object = self.take_object(slot);
+        let handle = self.dict.remove(slot);
+        self.blocks.free(handle);
+        object
+    }
+
+    /// Gives the key at `slot` to `other` under the name `key`, which must not exist there: O(1) for big values.
+    pub fn copy_to_new_name(&mut self, slot: Slot, key: &[u8]) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let source = self.entry(slot);
+        scratch.clear();
+        scratch.extend_from_slice(source.value());
+        let (kind, encoding) = (source.kind(), source.encoding());
+        let attributes =
+            Attributes { expire_at_ms: source.expire_at_ms(), access: source.access() };
+        if encoding == Encoding::Object {
+            let copy = self.objects.get(object_number(&scratch)).clone();
+            scratch.copy_from_slice(&self.objects.insert(copy).to_le_bytes());
+        }
+        self.put(None, key, kind, encoding, &scratch, attributes);
+        self.scratch = scratch;
+        self.scratch.shrink_to(INLINE_MAX);
+    }
+
+    /// Copies the key at `slot` into `target`, where it must not exist. Long strings are shared, not copied.
+    pub fn copy_to(&self, slot: Slot, target: &mut Self, key: &[u8]) {
+        let source = self.entry(slot);
+        let attributes =
+            Attributes { expire_at_ms: source.expire_at_ms(), access: source.access() };
+        if source.encoding() == Encoding::Object {
+            let number =
+                target.objects.insert(self.objects.get(object_number(source.value())).clone());
+            target.put(
+                None,
+                key,
+                source.kind(),
+                Encoding::Object,
+                &number.to_le_bytes(),
+                attributes,
+            );
+        } else {
+            target.put(None, key, source.kind(), source.encoding(), source.value(), attributes);
+        }
+    }
+
+    /// One step of a scan (see `Dict::scan`): calls `emit` with some entries and returns the next cursor, 0 at the end.
+    pub fn scan(&self, cursor: u64, mut emit: impl FnMut(Entry<'_>)) -> u64 {
+        self.dict.scan(cursor, |handle| emit(Entry::new(self.blocks.block(handle))))
+    }
+
+    /// All entries, in no order. O(keys).
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.dict.iter().map(|handle| Entry::new(self.blocks.block(handle)))
+    }
+
+    /// The string value of an entry that `entries` or `scan` gave.
+    pub fn entry_string<'a>(&'a self, entry: Entry<'a>) -> Result<StringValue<'a>, WrongType> {
+        self.string_of(entry)
+    }
+
+    /// A key at random, close to uniformly. O(1).
+    pub fn random_key(&self, random: impl FnMut() -> u64) -> Option<&[u8]> {
+        self.dict.random(random).map(|handle| Entry::new(self.blocks.block(handle)).key())
+    }
+
+    /// Looks at up to `buckets_max` buckets for keys that are due, removes those, and hands their objects to `discard`.
+    pub fn sweep_expired(
+        &mut self,
+        now_ms: i64,
+        buckets_max: usize,
+        mut discard: impl FnMut(Object),
+    ) -> Sweep {
+        let mut due = Vec::new();
+        let blocks = &self.blocks;
+        let swept = self.dict.sweep(
+            now_ms,
+            buckets_max,
+            |handle| Entry::new(blocks.block(handle)).expire_at_ms(),
+            &mut due,
+        );
+        for &handle in &due {
+            let key_hash = hash(self.hash_key, Entry::new(self.blocks.block(handle)).key());
+            let slot = self
+                .dict
+                .find(key_hash, |other| other == handle)
+                .expect("a due entry is in the index");
+            if let Some(object) = self.remove(slot) {
+                discard(object);
+            }
+        }
+        Sweep { expired: due.len(), buckets: swept.buckets, round_finished: swept.round_finished }
+    }
+}
+
+/// What one step of the expiry sweep did.
+#[derive(Clone, Copy, Debug)]
+pub struct Sweep {
+    /// Keys removed.
+    pub expired: usize,
+    /// Buckets looked at.
+    pub buckets: usize,
+    /// Whether the sweep has come round to where it started.
+    pub round_finished: bool,
+}
+
+fn hash(key: HashKey, bytes: &[u8]) -> u64 {
+    let mut hasher = SipHasher13::new_with_keys(key.0, key.1);
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+fn object_number(value: &[u8]) -> u32 {
+    u32::from_le_bytes(value.try_into().expect("an object number has 4 bytes"))
+}

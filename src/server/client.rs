@@ -1,0 +1,211 @@
+//! A connected peer, as the server knows it, and the table of all of them.
+
+use slab::Slab;
+
+use crate::commands::CommandId;
+use crate::net::{Peer, Token};
+use crate::resp::{Output, Protocol, RequestParser};
+
+/// What is answered to a client (`CLIENT REPLY`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReplyMode {
+    /// Every request.
+    On,
+    /// Nothing until told otherwise.
+    Off,
+    /// Nothing to the request after the one that is running.
+    SkipNext,
+    /// Nothing to the request that is running.
+    Skip,
+}
+
+/// Why a client's requests wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blocked {
+    /// `CLIENT PAUSE` holds its next command back.
+    Paused,
+    /// `CONFIG SET` of an address waits for the loop to listen there.
+    Listening,
+}
+
+/// A connected peer.
+pub struct Client {
+    /// Number of the connection since the start: never used twice.
+    pub id: u64,
+    /// Where it is in the loop.
+    pub token: Token,
+    /// Addresses and socket.
+    pub peer: Peer,
+    /// `CLIENT SETNAME`.
+    pub name: Vec<u8>,
+    /// `CLIENT SETINFO lib-name`.
+    pub lib_name: Vec<u8>,
+    /// `CLIENT SETINFO lib-ver`.
+    pub lib_ver: Vec<u8>,
+    /// `CLIENT CAPA`: whether it understands `-REDIRECT`.
+    pub capa_redirect: bool,
+    /// Selected database.
+    pub db: usize,
+    /// RESP version.
+    pub protocol: Protocol,
+    /// Whether it may run commands.
+    pub authenticated: bool,
+    /// What is answered.
+    pub reply_mode: ReplyMode,
+    /// `CLIENT NO-EVICT`.
+    pub no_evict: bool,
+    /// `CLIENT NO-TOUCH`.
+    pub no_touch: bool,
+    /// `MONITOR`.
+    pub monitor: bool,
+    /// Why its requests wait.
+    pub blocked: Option<Blocked>,
+    /// It is to be closed once its output is sent, or at once; no further request is run.
+    pub closing: bool,
+    /// Bytes received that are no whole request yet, or that wait.
+    pub query: Vec<u8>,
+    /// Bytes received that are being run just now.
+    pub in_flight: usize,
+    /// How far the first request in `query` is understood.
+    pub parser: RequestParser,
+    /// Bytes to send.
+    pub output: Output,
+    /// It is on the list of clients to write to at the end of the turn.
+    pub write_pending: bool,
+    /// It is on the list of clients whose received requests are to be run.
+    pub input_pending: bool,
+    /// Monotonic time of the connection.
+    pub created_us: u64,
+    /// Monotonic time of the last bytes received.
+    pub last_interaction_us: u64,
+    /// Since when its output is over the soft limit.
+    pub over_soft_limit_since_us: Option<u64>,
+    /// The last command it ran.
+    pub last_command: Option<CommandId>,
+    /// Largest `query` of late.
+    pub query_peak: usize,
+    /// Bytes received.
+    pub net_in: u64,
+    /// Bytes sent.
+    pub net_out: u64,
+    /// Commands run.
+    pub commands: u64,
+}
+
+impl Client {
+    /// Bytes of memory that the connection takes here.
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.query.capacity()
+            + self.output.memory_bytes()
+            + self.name.len()
+            + self.lib_name.len()
+    }
+
+    /// Whether its requests are run as they come.
+    pub fn is_ready(&self) -> bool {
+        self.blocked.is_none() && !self.closing
+    }
+}
+
+/// All clients, by token.
+#[derive(Default)]
+pub struct Clients {
+    slab: Slab<Box<Client>>,
+    last_id: u64,
+}
+
+impl Clients {
+    /// Takes in a new connection.
+    pub fn connect(&mut self, peer: Peer, now_us: u64, authenticated: bool) -> Token {
+        self.last_id += 1;
+        let entry = self.slab.vacant_entry();
+        let token = Token(entry.key() as u32);
+        entry.insert(Box::new(Client {
+            id: self.last_id,
+            token,
+            peer,
+            name: Vec::new(),
+            lib_name: Vec::new(),
+            lib_ver: Vec::new(),
+            capa_redirect: false,
+            db: 0,
+            protocol: Protocol::Resp2,
+            authenticated,
+            reply_mode: ReplyMode::On,
+            no_evict: false,
+            no_touch: false,
+            monitor: false,
+            blocked: None,
+            closing: false,
+            query: Vec::new(),
+            in_flight: 0,
+            parser: RequestParser::default(),
+            output: Output::default(),
+            write_pending: false,
+            input_pending: false,
+            created_us: now_us,
+            last_interaction_us: now_us,
+            over_soft_limit_since_us: None,
+            last_command: None,
+            query_peak: 0,
+            net_in: 0,
+            net_out: 0,
+            commands: 0,
+        }));
+        token
+    }
+
+    /// Forgets a client.
+    pub fn remove(&mut self, token: Token) -> Option<Box<Client>> {
+        self.slab.try_remove(token.0 as usize)
+    }
+
+    /// The client with that token, which must be connected.
+    #[inline]
+    pub fn get(&self, token: Token) -> &Client {
+        &self.slab[token.0 as usize]
+    }
+
+    /// The client with that token, which must be connected.
+    #[inline]
+    pub fn get_mut(&mut self, token: Token) -> &mut Client {
+        &mut self.slab[token.0 as usize]
+    }
+
+    /// The client with that token, if it is still connected.
+    #[inline]
+    pub fn find_mut(&mut self, token: Token) -> Option<&mut Client> {
+        self.slab.get_mut(token.0 as usize).map(|client| &mut **client)
+    }
+
+    /// The client with that number, if it is still connected. O(clients).
+    pub fn by_id(&mut self, id: u64) -> Option<&mut Client> {
+        self.iter_mut().find(|client| client.id == id)
+    }
+
+    /// All clients, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Client> {
+        self.slab.iter().map(|(_, client)| &**client)
+    }
+
+    /// All clients, in no order.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Client> {
+        self.slab.iter_mut().map(|(_, client)| &mut **client)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.slab.is_empty()
+    }
+
+    /// The number given to the newest client.
+    pub fn last_id(&self) -> u64 {
+        self.last_id
+    }
+}

@@ -1,0 +1,191 @@
+//! One request: which command it is, whether it may run, and the run itself with all that is measured of it.
+
+use super::client::ReplyMode;
+use super::{Blocked, Server, State};
+use crate::commands::table::{DENYOOM, NO_AUTH};
+use crate::commands::{CommandError, CommandId, Ctx};
+use crate::log::Level;
+use crate::net::Token;
+use crate::resp::{Args, Reply};
+
+impl Server {
+    /// Runs one request of a client and writes its reply. A request that has to wait leaves the client blocked.
+    pub(super) fn execute(&mut self, token: Token, args: &Args<'_>, reply: &mut Reply) {
+        if is_http(args.bytes(0)) {
+            return self.state.refuse_http(token);
+        }
+        let start = reply.output.mark();
+        match self.state.check(token, args) {
+            Ok(id) if self.state.must_wait(id) => {
+                self.state.clients.get_mut(token).blocked = Some(Blocked::Paused);
+                self.state.postponed = true;
+                return;
+            }
+            Ok(id) => self.call(token, id, args, reply),
+            Err(refused) => {
+                self.state.stats.count_error(&refused.error);
+                if let Some(id) = refused.command {
+                    self.state.stats.command(id).rejected_calls += 1;
+                }
+                refused.error.reply(reply);
+            }
+        }
+        let client = self.state.clients.get_mut(token);
+        match client.reply_mode {
+            ReplyMode::On => {}
+            ReplyMode::SkipNext => client.reply_mode = ReplyMode::Skip,
+            ReplyMode::Off => reply.output.truncate(start),
+            ReplyMode::Skip => {
+                client.reply_mode = ReplyMode::On;
+                reply.output.truncate(start);
+            }
+        }
+        self.state.check_reply_limit(token, reply);
+    }
+
+    /// Runs a command that was checked.
+    fn call(&mut self, token: Token, id: CommandId, args: &Args<'_>, reply: &mut Reply) {
+        let Self { keyspace, state, .. } = self;
+        let registered = state.registry.get(id);
+        let command = registered.command;
+        if !state.monitors.is_empty() {
+            state.feed_monitors(token, id, args);
+        }
+        let client = state.clients.get_mut(token);
+        client.last_command = Some(id);
+        client.commands += 1;
+        let mut db = keyspace.db(client.db);
+        db.touch = !client.no_touch;
+        let dirty = state.dirty;
+        let written = reply.output.len();
+        let started_ns = state.command_starts(id, args);
+        let mut ctx = Ctx { db, server: state, token, reply, command, id };
+        let result = (command.handler)(&mut ctx, args);
+        if let Err(error) = result {
+            debug_assert_eq!(
+                reply.output.len(),
+                written,
+                "{} wrote a reply and failed",
+                command.name
+            );
+            debug_assert_eq!(state.dirty, dirty, "{} changed something and failed", command.name);
+            state.stats.count_error(&error);
+            state.stats.command(id).failed_calls += 1;
+            error.reply(reply);
+        }
+        state.command_ended(token, id, args, started_ns, reply.output.len() - written);
+        if keyspace.has_garbage() {
+            for garbage in keyspace.take_garbage() {
+                state.environment.discard(Box::new(garbage));
+            }
+        }
+    }
+}
+
+/// Whether a request is a line of HTTP: a web page may make a browser send commands to a server it cannot reach itself.
+#[inline]
+fn is_http(name: &[u8]) -> bool {
+    (name.len() == 4 || name.len() == 5)
+        && (name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:"))
+}
+
+/// A request that is not run.
+pub(super) struct Refused {
+    command: Option<CommandId>,
+    error: CommandError,
+}
+
+impl State {
+    #[cold]
+    fn refuse_http(&mut self, token: Token) {
+        let address = self.clients.get(token).peer.address.clone();
+        self.log(
+            Level::Warning,
+            format_args!(
+                "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to \
+                 Mini-Redis. This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise \
+                 your instance. Connection from {address} aborted."
+            ),
+        );
+        self.close_now(token);
+    }
+
+    /// Which command a request is, if it may run.
+    fn check(&mut self, token: Token, args: &Args<'_>) -> Result<CommandId, Refused> {
+        let authenticated = self.clients.get(token).authenticated;
+        let found = self.find_command(args);
+        let error = |command, error| Err(Refused { command, error });
+        let id = match found {
+            Ok(id) => id,
+            // Not even whether a command exists is told to a client that has not said who it is.
+            Err(_) if !authenticated => return error(None, CommandError::NoAuth),
+            Err(unknown) => return error(None, unknown),
+        };
+        let registered = self.registry.get(id);
+        let flags = registered.command.flags;
+        if !authenticated && !flags.has(NO_AUTH) {
+            return error(Some(id), CommandError::NoAuth);
+        }
+        if !registered.command.arity.accepts(args.len()) {
+            return error(Some(id), CommandError::WrongArity(registered.full_name.clone().into()));
+        }
+        if flags.has(DENYOOM) && self.out_of_memory() {
+            return error(Some(id), CommandError::OutOfMemory);
+        }
+        Ok(id)
+    }
+
+    /// The command a request names, or the subcommand if its command has them.
+    pub fn find_command(&self, args: &Args<'_>) -> Result<CommandId, CommandError> {
+        let name = args.bytes(0);
+        let Some(id) = self.registry.find(name) else {
+            return Err(unknown_command(args));
+        };
+        if self.registry.get(id).subcommands.is_empty() || args.len() < 2 {
+            return Ok(id);
+        }
+        self.registry.find_subcommand(id, args.bytes(1)).ok_or_else(|| {
+            let container = self.registry.get(id).full_name.to_ascii_uppercase();
+            let name = shown(args.bytes(1), SHOWN_MAX);
+            CommandError::Bytes(
+                [b"ERR unknown subcommand '", name, b"'. Try ", container.as_bytes(), b" HELP."]
+                    .concat(),
+            )
+        })
+    }
+
+    /// Whether a pause holds this command back. Whoever paused must be able to end it: some commands always run.
+    fn must_wait(&self, id: CommandId) -> bool {
+        self.pause.is_some_and(|pause| pause.holds_back(self.registry.get(id).command.flags))
+    }
+
+    fn out_of_memory(&mut self) -> bool {
+        self.config.maxmemory > 0
+            && self.environment.allocated_bytes() as u64 > self.config.maxmemory
+    }
+}
+
+/// Bytes of a name, and of all arguments together, that an error repeats.
+const SHOWN_MAX: usize = 128;
+
+/// Redis's text for a command that is not there: its name and the beginning of its arguments. Line ends in them become
+/// spaces where the reply is written, so that nothing can be taken for the end of the reply.
+fn unknown_command(args: &Args<'_>) -> CommandError {
+    let mut arguments = Vec::new();
+    for argument in args.iter().skip(1) {
+        if arguments.len() >= SHOWN_MAX {
+            break;
+        }
+        let room = SHOWN_MAX - arguments.len();
+        arguments.extend_from_slice(&[b"'", shown(argument, room), b"' "].concat());
+    }
+    let name = shown(args.bytes(0), SHOWN_MAX);
+    let text = [b"ERR unknown command '", name, b"', with args beginning with: ", &arguments];
+    CommandError::Bytes(text.concat())
+}
+
+/// What C's `%.*s` prints: up to `max` bytes, and no further than a NUL.
+fn shown(bytes: &[u8], max: usize) -> &[u8] {
+    let end = memchr::memchr(0, bytes).unwrap_or(bytes.len());
+    &bytes[..end.min(max)]
+}

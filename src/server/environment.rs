@@ -1,0 +1,78 @@
+//! What the core cannot have of itself, because a test must be able to give it: time, randomness, the process it lives
+//! in, and the few files it writes.
+
+use std::any::Any;
+use std::fmt;
+
+use crate::clock::Now;
+use crate::log::Level;
+
+/// Facts about the process, for INFO and MEMORY.
+#[derive(Clone, Default, Debug)]
+pub struct ProcessFacts {
+    /// Process number.
+    pub pid: u32,
+    /// Bytes allocated by the program.
+    pub allocated_bytes: usize,
+    /// Most bytes that were ever allocated.
+    pub allocated_peak_bytes: usize,
+    /// Bytes resident in memory.
+    pub resident_bytes: usize,
+    /// Bytes of memory in the machine.
+    pub system_bytes: usize,
+    /// User CPU time of the process, in microseconds.
+    pub cpu_user_us: u64,
+    /// System CPU time of the process, in microseconds.
+    pub cpu_system_us: u64,
+    /// User CPU time of this thread, in microseconds.
+    pub thread_user_us: u64,
+    /// System CPU time of this thread, in microseconds.
+    pub thread_system_us: u64,
+    /// Name, release and machine of the operating system.
+    pub os: String,
+    /// Path of the program.
+    pub executable: String,
+    /// Path of the configuration file, empty if there is none.
+    pub config_file: String,
+    /// Working directory.
+    pub directory: String,
+}
+
+/// What the core is given from outside.
+pub trait Environment {
+    /// The time.
+    fn now(&mut self) -> Now;
+
+    /// Nanoseconds since some fixed point, to measure with.
+    fn monotonic_ns(&mut self) -> u64;
+
+    /// A number that nobody can guess.
+    fn random(&mut self) -> u64;
+
+    /// Stops everything for a while (`DEBUG SLEEP`).
+    fn sleep_us(&mut self, duration_us: u64);
+
+    /// Writes a line to the log.
+    fn log(&mut self, level: Level, message: fmt::Arguments<'_>);
+
+    /// Facts about the process.
+    fn process(&mut self) -> ProcessFacts;
+
+    /// Bytes allocated by the program. Cheap.
+    fn allocated_bytes(&mut self) -> usize;
+
+    /// Drops something where it does not hold up the loop.
+    fn discard(&mut self, garbage: Box<dyn Any + Send>);
+
+    /// Gives unused memory back to the system (`MEMORY PURGE`).
+    fn purge_memory(&mut self);
+
+    /// The text of the configuration file.
+    fn read_config(&mut self) -> std::io::Result<String>;
+
+    /// Replaces the configuration file, whole or not at all.
+    fn write_config(&mut self, text: &str) -> std::io::Result<()>;
+
+    /// Takes over the directives that the process acts on: log level and file, process title.
+    fn apply_config(&mut self, config: &crate::config::Config) -> Result<(), String>;
+}

@@ -1,0 +1,3 @@
+//! INFO.
+/// x
+pub fn info() {}

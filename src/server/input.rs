@@ -1,0 +1,219 @@
+//! From received bytes to executed requests.
+//!
+//! Requests are parsed in place, many at a time, and run in order. What is left, a part of a request or requests that
+//! have to wait, stays in the client's query buffer; a client that waits for nothing has none.
+
+use super::Server;
+use crate::log::Level;
+use crate::net::Token;
+use crate::resp::{Batch, Limits, ProtocolError, Reply, RequestParser};
+
+/// Requests parsed before they are run.
+const BATCH_REQUESTS: usize = 32;
+/// Bytes of waiting requests that are run for one client in one turn.
+const WAITING_BYTES_PER_TURN: usize = 256 << 10;
+/// Query buffer of a client that has not said who it is.
+const UNAUTHENTICATED_QUERY_MAX: usize = 1 << 20;
+/// A query buffer's capacity is cut down to its content, or to this if that is more.
+const QUERY_KEEP_BYTES: usize = 16 << 10;
+
+/// Why running a client's requests ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stopped {
+    /// There is no whole request left.
+    NeedsMore,
+    /// The client has to wait, or is to be closed.
+    NotReady,
+}
+
+impl Server {
+    /// Bytes arrived from a client: runs the requests in them.
+    pub fn receive(&mut self, token: Token, bytes: &[u8]) {
+        let now_us = self.state.now.monotonic_us;
+        let Some(client) = self.state.clients.find_mut(token) else { return };
+        client.net_in += bytes.len() as u64;
+        client.last_interaction_us = now_us;
+        self.state.stats.net_in += bytes.len() as u64;
+        if client.closing {
+            return;
+        }
+        if client.query.is_empty() && client.blocked.is_none() {
+            let consumed = self.run_requests(token, bytes);
+            self.keep(token, &bytes[consumed..]);
+        } else {
+            client.query.extend_from_slice(bytes);
+            if !client.input_pending {
+                self.run_waiting(token, usize::MAX);
+            }
+        }
+        self.check_query_limit(token);
+    }
+
+    /// Keeps what could not be run yet.
+    fn keep(&mut self, token: Token, rest: &[u8]) {
+        if rest.is_empty() {
+            return;
+        }
+        let client = self.state.clients.get_mut(token);
+        if !client.closing {
+            client.query.extend_from_slice(rest);
+        }
+    }
+
+    /// Runs requests that wait in the client's query buffer, up to about `bytes_max` of them. What is left over is
+    /// continued in the next turn.
+    fn run_waiting(&mut self, token: Token, bytes_max: usize) {
+        let client = self.state.clients.get_mut(token);
+        if !client.is_ready() || client.query.is_empty() {
+            return;
+        }
+        client.query_peak = client.query_peak.max(client.query.len());
+        let mut query = std::mem::take(&mut client.query);
+        let part = query.len().min(bytes_max);
+        let mut consumed = self.run_requests(token, &query[..part]);
+        if consumed == 0 && part < query.len() && self.state.clients.get(token).is_ready() {
+            consumed = self.run_requests(token, &query); // one request larger than the part
+        }
+        let client = self.state.clients.get_mut(token);
+        let more = client.is_ready() && part < query.len() && consumed > 0;
+        if client.closing || consumed == query.len() {
+            query = Vec::new();
+        } else if consumed > 0 {
+            query.copy_within(consumed.., 0);
+            query.truncate(query.len() - consumed);
+            query.shrink_to(QUERY_KEEP_BYTES);
+        }
+        client.query = query;
+        if more {
+            self.state.continue_input(token);
+        }
+    }
+
+    /// Goes on with clients whose requests had to wait: one part of each per turn.
+    pub(super) fn run_pending_input(&mut self) {
+        for token in std::mem::take(&mut self.state.pending_input) {
+            if let Some(client) = self.state.clients.find_mut(token) {
+                client.input_pending = false;
+                self.run_waiting(token, WAITING_BYTES_PER_TURN);
+            }
+        }
+    }
+
+    /// Parses and runs the requests in `buffer`; returns how many bytes of it are done with.
+    fn run_requests(&mut self, token: Token, buffer: &[u8]) -> usize {
+        let mut batch = std::mem::take(&mut self.batch);
+        let mut reply = self.take_reply(token);
+        let mut consumed = 0;
+        self.state.clients.get_mut(token).in_flight = buffer.len();
+        self.state.batch_starts();
+        loop {
+            let (done, stopped) =
+                self.run_batch(token, &buffer[consumed..], &mut batch, &mut reply);
+            consumed += done;
+            if let Some(stopped) = stopped {
+                if stopped == Stopped::NotReady {
+                    self.state.clients.get_mut(token).parser = RequestParser::new();
+                }
+                break;
+            }
+        }
+        self.state.batch_ended();
+        self.state.clients.get_mut(token).in_flight = 0;
+        self.give_back_reply(token, reply);
+        batch.clear();
+        self.batch = batch;
+        consumed
+    }
+
+    /// Parses and runs one batch. Returns the bytes done with, and why there is nothing more to do, if so.
+    fn run_batch(
+        &mut self,
+        token: Token,
+        buffer: &[u8],
+        batch: &mut Batch,
+        reply: &mut Reply,
+    ) -> (usize, Option<Stopped>) {
+        let client = self.state.clients.get_mut(token);
+        let bulk_len_max =
+            usize::try_from(self.state.config.proto_max_bulk_len).unwrap_or(usize::MAX);
+        let limits = Limits { bulk_len_max, authenticated: client.authenticated };
+        // A client may say who it is in any request, and from then on other limits hold.
+        let requests_max = if client.authenticated { BATCH_REQUESTS } else { 1 };
+        batch.clear();
+        let parsed = client.parser.parse(buffer, requests_max, &limits, batch);
+        for request in 0..batch.len() {
+            self.execute(token, &batch.args(request, buffer), reply);
+            if !self.state.clients.get(token).is_ready() {
+                let blocked_before_it = self.state.take_postponed();
+                let done = if blocked_before_it { request } else { request + 1 };
+                let end = if done == 0 { 0 } else { batch.end(done - 1) };
+                return (end, Some(Stopped::NotReady));
+            }
+        }
+        if let Some(error) = parsed.error {
+            self.refuse(token, &error, buffer, reply);
+            return (parsed.consumed, Some(Stopped::NotReady));
+        }
+        let full = batch.len() == requests_max;
+        (parsed.consumed, if full { None } else { Some(Stopped::NeedsMore) })
+    }
+
+    fn refuse(&mut self, token: Token, error: &ProtocolError, buffer: &[u8], reply: &mut Reply) {
+        reply.error_bytes(&[b"ERR ", error.text().as_slice()].concat());
+        let client = self.state.clients.get(token);
+        let sample =
+            String::from_utf8_lossy(&buffer[..buffer.len().min(128)]).escape_debug().to_string();
+        let line = super::describe(&self.state, client);
+        self.state.log(
+            Level::Verbose,
+            format_args!("Protocol error ({error}) from client: {line}. Query buffer: '{sample}'"),
+        );
+        self.state.close_after_write(token);
+    }
+
+    fn check_query_limit(&mut self, token: Token) {
+        let Some(client) = self.state.clients.find_mut(token) else { return };
+        let len = client.query.len();
+        client.query_peak = client.query_peak.max(len);
+        let unauthenticated = !client.authenticated && len > UNAUTHENTICATED_QUERY_MAX;
+        if client.closing
+            || !(unauthenticated || len as u64 > self.state.config.client_query_buffer_limit)
+        {
+            return;
+        }
+        self.state.stats.query_buffer_limit_disconnections += 1;
+        let line = super::describe(&self.state, self.state.clients.get(token));
+        self.state.log(
+            Level::Warning,
+            format_args!("Closing client that reached max query buffer length: {line} (qbuf initial bytes: {len})"),
+        );
+        self.state.close_now(token);
+    }
+
+    /// Takes the client's output to write replies into it. One without a buffer borrows a warm one.
+    fn take_reply(&mut self, token: Token) -> Reply {
+        let client = self.state.clients.get_mut(token);
+        let mut reply = Reply::new(client.protocol);
+        reply.output = std::mem::take(&mut client.output);
+        if let Some(buffer) = self.state.spare_buffers.pop()
+            && let Some(unused) = reply.output.lend_buffer(buffer)
+        {
+            self.state.spare_buffers.push(unused);
+        }
+        reply
+    }
+
+    fn give_back_reply(&mut self, token: Token, reply: Reply) {
+        let client = self.state.clients.get_mut(token);
+        // What others have sent to this client meanwhile comes after its own replies.
+        let pushed = std::mem::replace(&mut client.output, reply.output);
+        if !pushed.is_empty() {
+            client.output.extend(&pushed.to_vec());
+        }
+        if !client.output.is_empty() {
+            self.state.write_later(token);
+        } else if let Some(buffer) = client.output.take_buffer() {
+            self.state.keep_buffer(buffer);
+        }
+    }
+}

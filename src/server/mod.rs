@@ -1,0 +1,230 @@
+//! The server as a state machine: it is given (client, bytes, now) and fills reply buffers.
+//!
+//! It has no socket, clock, file or random source of its own: `Environment` brings what it needs, the event loop moves
+//! the bytes. So a test can run it with virtual time, and any run can be replayed.
+
+mod client;
+mod client_info;
+mod cron;
+mod dispatch;
+mod environment;
+mod info;
+mod input;
+mod latency;
+mod limits;
+mod monitor;
+mod pause;
+mod reconfigure;
+mod service;
+mod shutdown;
+mod slowlog;
+mod stats;
+#[cfg(test)]
+pub mod testing;
+mod timing;
+
+use std::fmt;
+
+use rand::SeedableRng as _;
+use rand::rngs::SmallRng;
+
+pub use client::{Blocked, Client, Clients, ReplyMode};
+pub use client_info::describe;
+pub use environment::{Environment, ProcessFacts};
+pub use info::info;
+pub use latency::Latency;
+pub use monitor::quoted;
+pub use pause::{Pause, PauseKind};
+pub use reconfigure::listen_config;
+pub use slowlog::{CommandLog, LogEntry, LogKind};
+pub use stats::{CommandStats, Stats};
+
+use crate::clock::Now;
+use crate::commands::{Registry, TABLES};
+use crate::config::Config;
+use crate::config::value::MaxmemoryPolicy;
+use crate::keyspace::Keyspace;
+use crate::log::Level;
+use crate::net::{Actions, Close, LoopStats, Token};
+use crate::resp::Batch;
+
+/// Warm buffers kept for the next replies.
+const SPARE_BUFFERS_MAX: usize = 64;
+/// A reply buffer larger than this is given back to the allocator.
+const SPARE_BUFFER_BYTES_MAX: usize = 64 << 10;
+
+/// All state: the data, and everything else.
+pub struct Server {
+    /// The data.
+    pub keyspace: Keyspace,
+    /// Everything else.
+    pub state: State,
+    batch: Batch,
+}
+
+/// Everything that is not data: what commands reach beside the keyspace.
+pub struct State {
+    /// Directives.
+    pub config: Config,
+    /// Commands by name.
+    pub registry: Registry,
+    /// Connected peers.
+    pub clients: Clients,
+    /// Counters.
+    pub stats: Stats,
+    /// Counters of the loop.
+    pub loop_stats: LoopStats,
+    /// Slow and large commands.
+    pub command_log: CommandLog,
+    /// Spikes by event.
+    pub latency: Latency,
+    /// What the core is given from outside.
+    pub environment: Box<dyn Environment>,
+    /// The time of this turn.
+    pub now: Now,
+    /// When the server started.
+    pub started: Now,
+    /// 40 hex digits that name this run.
+    pub run_id: String,
+    /// Repeatable random choices.
+    pub random: SmallRng,
+    /// Changes since the last save.
+    pub dirty: u64,
+    /// `CLIENT PAUSE`.
+    pub pause: Option<Pause>,
+    /// `DEBUG SET-ACTIVE-EXPIRE`.
+    pub active_expire: bool,
+    /// Clients that watch all commands.
+    pub monitors: Vec<Token>,
+    /// What the loop is to do at the end of the turn.
+    pub actions: Actions,
+    pending_input: Vec<Token>,
+    spare_buffers: Vec<Vec<u8>>,
+    postponed: bool,
+    untimed: timing::Untimed,
+    exact_timing: bool,
+    log_large: bool,
+    pending_listen: Option<reconfigure::PendingListen>,
+    next_cron_us: u64,
+    next_clients_us: u64,
+    expiry_left: bool,
+    commands_sampled: (u64, u64),
+}
+
+impl Server {
+    /// A server with no data and no clients. Fails if `rename-command` names a command that is not there.
+    pub fn new(config: Config, mut environment: Box<dyn Environment>) -> Result<Self, String> {
+        let registry = Registry::new(TABLES, &config.rename_commands).map_err(|name| {
+            format!("No such command, or the name is taken: '{name}' (rename-command)")
+        })?;
+        let now = environment.now();
+        let mut keyspace =
+            Keyspace::new(config.databases as usize, environment.random(), now.unix_ms());
+        keyspace.set_now_ms(now.unix_ms());
+        let run_id = (0..3).map(|_| format!("{:016x}", environment.random())).collect::<String>();
+        let mut state = State {
+            stats: Stats::new(registry.len()),
+            command_log: CommandLog::default(),
+            latency: Latency::default(),
+            clients: Clients::default(),
+            loop_stats: LoopStats::default(),
+            random: SmallRng::seed_from_u64(environment.random()),
+            run_id: run_id[..40].to_string(),
+            environment,
+            now,
+            started: now,
+            dirty: 0,
+            pause: None,
+            active_expire: true,
+            monitors: Vec::new(),
+            actions: Actions::default(),
+            pending_input: Vec::new(),
+            spare_buffers: Vec::new(),
+            postponed: false,
+            untimed: timing::Untimed::default(),
+            exact_timing: false,
+            log_large: false,
+            pending_listen: None,
+            next_cron_us: now.monotonic_us,
+            next_clients_us: now.monotonic_us,
+            expiry_left: false,
+            commands_sampled: (now.monotonic_us, 0),
+            config,
+            registry,
+        };
+        state.apply_config(&mut keyspace);
+        Ok(Self { keyspace, state, batch: Batch::default() })
+    }
+}
+
+impl State {
+    /// Hands the directives that others act on to them.
+    pub fn apply_config(&mut self, keyspace: &mut Keyspace) {
+        keyspace.policy.lfu = matches!(
+            self.config.maxmemory_policy,
+            MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
+        );
+        keyspace.policy.log_factor = self.config.lfu_log_factor;
+        keyspace.policy.decay_minutes = self.config.lfu_decay_time;
+        self.apply_timing_config();
+    }
+
+    /// Writes a line to the log.
+    pub fn log(&mut self, level: Level, message: fmt::Arguments<'_>) {
+        if level >= self.config.loglevel {
+            self.environment.log(level, message);
+        }
+    }
+
+    /// Output was added to a client: it is written at the end of the turn.
+    pub fn write_later(&mut self, token: Token) {
+        if let Some(client) = self.clients.find_mut(token)
+            && !client.write_pending
+        {
+            client.write_pending = true;
+            self.actions.write.push(token);
+        }
+        self.check_output_limit(token);
+    }
+
+    /// Closes a client once its output is sent. No further request of it is run.
+    pub fn close_after_write(&mut self, token: Token) {
+        self.close(token, Close::AfterWrite);
+    }
+
+    /// Closes a client at the end of the turn. What it was not sent is lost.
+    pub fn close_now(&mut self, token: Token) {
+        self.close(token, Close::Now);
+    }
+
+    fn close(&mut self, token: Token, how: Close) {
+        if let Some(client) = self.clients.find_mut(token) {
+            client.closing = true;
+            client.blocked = None;
+            self.actions.close.push((token, how));
+        }
+    }
+
+    /// Requests of this client wait that may run now: they are run in the next turn.
+    pub fn continue_input(&mut self, token: Token) {
+        if let Some(client) = self.clients.find_mut(token)
+            && !client.input_pending
+        {
+            client.input_pending = true;
+            self.pending_input.push(token);
+        }
+    }
+
+    fn take_postponed(&mut self) -> bool {
+        std::mem::take(&mut self.postponed)
+    }
+
+    fn keep_buffer(&mut self, mut buffer: Vec<u8>) {
+        if self.spare_buffers.len() < SPARE_BUFFERS_MAX
+            && buffer.capacity() <= SPARE_BUFFER_BYTES_MAX
+        {
+            buffer.clear();
+            self.spare_buffers.push(buffer);
+        }
+    }
+}

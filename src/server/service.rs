@@ -1,0 +1,152 @@
+//! The server as the event loop drives it.
+
+use std::io::IoSlice;
+use std::time::Duration;
+
+use super::Server;
+use crate::clock::Now;
+use crate::log::Level;
+use crate::net::{Actions, Disconnect, LoopStats, OutputBuffer, Peer, Service, Signal, Token};
+use crate::resp::Output;
+
+const TOO_MANY_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
+const PROTECTED: &[u8] = b"-DENIED Mini-Redis is running in protected mode because protected mode is enabled and no \
+password is set for the default user. In this mode connections are only accepted from the loopback interface. If you \
+want to connect from external computers you may adopt one of the following solutions: 1) Just disable protected mode \
+sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting from the same host the \
+server is running, however MAKE SURE it is not publicly accessible from internet if you do so. Use CONFIG REWRITE to \
+make this change permanent. 2) Alternatively you can just disable the protected mode by editing the configuration \
+file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server \
+manually just for testing, restart it with the '--protected-mode no' option. 4) Set up an authentication password for \
+the default user. NOTE: You only need to do one of the above things in order for the server to start accepting \
+connections from the outside.\r\n";
+
+impl OutputBuffer for Output {
+    fn len(&self) -> usize {
+        Output::len(self)
+    }
+
+    fn slices<'a>(&'a self, out: &mut [IoSlice<'a>], bytes_max: usize) -> usize {
+        Output::slices(self, out, bytes_max)
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        Output::consume(self, bytes);
+    }
+}
+
+impl Service for Server {
+    type Output = Output;
+
+    fn begin_turn(&mut self, now: Now, stats: &LoopStats) {
+        self.state.now = now;
+        self.state.loop_stats = *stats;
+        self.keyspace.set_now_ms(now.unix_ms());
+    }
+
+    fn connected(&mut self, peer: Peer) -> Result<Token, Vec<u8>> {
+        let state = &mut self.state;
+        state.stats.connections += 1;
+        let open = state.config.requirepass.is_empty();
+        if state.clients.len() >= state.config.maxclients as usize {
+            state.stats.rejected_connections += 1;
+            return Err(TOO_MANY_CLIENTS.to_vec());
+        }
+        if state.config.protected_mode && open && !peer.is_loopback {
+            state.stats.rejected_connections += 1;
+            return Err(PROTECTED.to_vec());
+        }
+        let address = peer.address.clone();
+        let token = state.clients.connect(peer, state.now.monotonic_us, open);
+        state.log(Level::Verbose, format_args!("Accepted {address}"));
+        Ok(token)
+    }
+
+    fn received(&mut self, token: Token, bytes: &[u8]) {
+        self.receive(token, bytes);
+    }
+
+    fn owes_reply(&mut self, token: Token) -> bool {
+        self.state.clients.find_mut(token).is_some_and(|client| {
+            let waits = client.blocked.is_some() && !client.query.is_empty();
+            !client.closing && (waits || client.input_pending) || !client.output.is_empty()
+        })
+    }
+
+    fn disconnected(&mut self, token: Token, why: Disconnect) {
+        let state = &mut self.state;
+        let Some(client) = state.clients.remove(token) else { return };
+        if client.monitor {
+            state.monitors.retain(|&watcher| watcher != token);
+        }
+        if matches!(why, Disconnect::PeerClosed) {
+            state.log(
+                Level::Verbose,
+                format_args!(
+                    "Client closed connection id={} addr={}",
+                    client.id, client.peer.address
+                ),
+            );
+        } else if let Disconnect::Failed(error) = why {
+            state.log(
+                Level::Verbose,
+                format_args!("Reading from or writing to client {}: {error}", client.peer.address),
+            );
+        }
+    }
+
+    fn output(&mut self, token: Token) -> Option<&mut Output> {
+        self.state.clients.find_mut(token).map(|client| &mut client.output)
+    }
+
+    fn written(&mut self, token: Token, bytes: usize) {
+        let state = &mut self.state;
+        state.stats.net_out += bytes as u64;
+        let now_us = state.now.monotonic_us;
+        let Some(client) = state.clients.find_mut(token) else { return };
+        client.net_out += bytes as u64;
+        client.last_interaction_us = now_us;
+        if client.output.is_empty() {
+            client.over_soft_limit_since_us = None;
+            if let Some(buffer) = client.output.take_buffer() {
+                state.keep_buffer(buffer);
+            }
+        }
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::Terminate => self.terminate("SIGTERM"),
+            Signal::Interrupt => self.terminate("SIGINT"),
+            _ => {}
+        }
+    }
+
+    fn listen_result(&mut self, result: Result<(), String>) {
+        self.listen_changed(result);
+    }
+
+    fn warn(&mut self, text: &str) {
+        self.state.log(Level::Warning, format_args!("{text}"));
+    }
+
+    fn run_timers(&mut self) -> Option<Duration> {
+        Some(self.cron())
+    }
+
+    fn end_turn(&mut self, actions: &mut Actions) {
+        for &token in &self.state.actions.write {
+            if let Some(client) = self.state.clients.find_mut(token) {
+                client.write_pending = false;
+            }
+        }
+        std::mem::swap(actions, &mut self.state.actions);
+    }
+}
+
+impl Server {
+    fn terminate(&mut self, signal: &str) {
+        self.state.log(Level::Warning, format_args!("Received {signal} scheduling shutdown..."));
+        self.state.shut_down();
+    }
+}

@@ -1,0 +1,107 @@
+//! Counters: of the server as a whole, of each command, of each kind of error. INFO shows them.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+
+use crate::commands::{CommandError, CommandId};
+
+/// Kinds of errors that are counted one by one; a client that makes up more cannot fill the memory.
+const ERROR_KINDS_MAX: usize = 128;
+/// Latencies above this count as this: a second, in nanoseconds.
+const LATENCY_NS_MAX: u64 = 1_000_000_000;
+
+/// What is counted of one command.
+#[derive(Default)]
+pub struct CommandStats {
+    /// Runs.
+    pub calls: u64,
+    /// Time of all runs, in nanoseconds.
+    pub total_ns: u64,
+    /// Requests that were refused before a run.
+    pub rejected_calls: u64,
+    /// Runs that answered with an error.
+    pub failed_calls: u64,
+    /// Distribution of run times, in nanoseconds; made at the first run.
+    pub latency_ns: Option<Box<Histogram<u64>>>,
+}
+
+/// All counters.
+#[derive(Default)]
+pub struct Stats {
+    commands: Vec<CommandStats>,
+    /// Errors by their first word.
+    pub errors: BTreeMap<String, u64>,
+    /// Error replies.
+    pub error_replies: u64,
+    /// Connections accepted.
+    pub connections: u64,
+    /// Connections refused because there were too many.
+    pub rejected_connections: u64,
+    /// Commands run.
+    pub commands_processed: u64,
+    /// Bytes received.
+    pub net_in: u64,
+    /// Bytes sent.
+    pub net_out: u64,
+    /// Clients closed because of too many received bytes.
+    pub query_buffer_limit_disconnections: u64,
+    /// Clients closed because of too many unsent bytes.
+    pub output_buffer_limit_disconnections: u64,
+    /// Failed attempts to say who one is.
+    pub auth_failures: u64,
+    /// Commands run per second, of late.
+    pub ops_per_second: u64,
+}
+
+impl Stats {
+    /// Zeros for that many commands.
+    pub fn new(commands: usize) -> Self {
+        Self {
+            commands: (0..commands).map(|_| CommandStats::default()).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Zeros again (`CONFIG RESETSTAT`).
+    pub fn reset(&mut self) {
+        *self = Self::new(self.commands.len());
+    }
+
+    /// The counters of a command.
+    #[inline]
+    pub fn command(&mut self, id: CommandId) -> &mut CommandStats {
+        &mut self.commands[usize::from(id.0)]
+    }
+
+    /// The counters of a command.
+    pub fn command_ref(&self, id: CommandId) -> &CommandStats {
+        &self.commands[usize::from(id.0)]
+    }
+
+    /// Counts an error reply under its first word.
+    pub fn count_error(&mut self, error: &CommandError) {
+        self.error_replies += 1;
+        let text = error.to_string();
+        let kind = text.split(' ').next().unwrap_or("ERR");
+        if let Some(count) = self.errors.get_mut(kind) {
+            *count += 1;
+        } else if self.errors.len() < ERROR_KINDS_MAX {
+            self.errors.insert(kind.to_string(), 1);
+        }
+    }
+
+    /// Counts `calls` runs of a command that took `total_ns` together.
+    pub fn count_calls(&mut self, id: CommandId, calls: u64, total_ns: u64, track_latency: bool) {
+        self.commands_processed += calls;
+        let command = &mut self.commands[usize::from(id.0)];
+        command.calls += calls;
+        command.total_ns += total_ns;
+        if track_latency {
+            let histogram = command.latency_ns.get_or_insert_with(|| {
+                Box::new(Histogram::new_with_bounds(1, LATENCY_NS_MAX, 2).expect("valid bounds"))
+            });
+            histogram.saturating_record_n((total_ns / calls.max(1)).max(1), calls);
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! A server without a socket, for tests that read like typing at redis-cli: time and randomness are the test's.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+
+use super::{Environment, ProcessFacts, Server};
+use crate::clock::Now;
+use crate::config::Config;
+use crate::log::Level;
+use crate::net::{Actions, Close, Disconnect, LoopStats, Peer, Service, Token};
+use crate::resp::write_request;
+
+/// What the test holds of the environment.
+#[derive(Default)]
+pub struct World {
+    /// The time.
+    pub now: Now,
+    /// Log lines.
+    pub log: Vec<String>,
+    /// What `random` gives next.
+    pub random: u64,
+    /// The configuration file.
+    pub config_file: Option<String>,
+    /// Things that were dropped elsewhere.
+    pub discarded: usize,
+    /// Bytes that the program says it has allocated.
+    pub allocated_bytes: usize,
+}
+
+struct TestEnvironment(Rc<RefCell<World>>);
+
+impl Environment for TestEnvironment {
+    fn now(&mut self) -> Now {
+        self.0.borrow().now
+    }
+
+    fn monotonic_ns(&mut self) -> u64 {
+        self.0.borrow().now.monotonic_us * 1000
+    }
+
+    fn random(&mut self) -> u64 {
+        let mut world = self.0.borrow_mut();
+        world.random = world
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        world.random
+    }
+
+    fn sleep_us(&mut self, duration_us: u64) {
+        let mut world = self.0.borrow_mut();
+        world.now.unix_us += duration_us;
+        world.now.monotonic_us += duration_us;
+    }
+
+    fn log(&mut self, _level: Level, message: fmt::Arguments<'_>) {
+        self.0.borrow_mut().log.push(message.to_string());
+    }
+
+    fn process(&mut self) -> ProcessFacts {
+        ProcessFacts {
+            pid: 1,
+            allocated_bytes: self.0.borrow().allocated_bytes,
+            ..ProcessFacts::default()
+        }
+    }
+
+    fn discard(&mut self, _garbage: Box<dyn Any + Send>) {
+        self.0.borrow_mut().discarded += 1;
+    }
+
+    fn allocated_bytes(&mut self) -> usize {
+        self.0.borrow().allocated_bytes
+    }
+
+    fn purge_memory(&mut self) {}
+
+    fn read_config(&mut self) -> std::io::Result<String> {
+        self.0.borrow().config_file.clone().ok_or_else(|| std::io::ErrorKind::NotFound.into())
+    }
+
+    fn write_config(&mut self, text: &str) -> std::io::Result<()> {
+        self.0.borrow_mut().config_file = Some(text.to_string());
+        Ok(())
+    }
+
+    fn apply_config(&mut self, _config: &Config) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// A server, its world, and a first client.
+pub struct TestServer {
+    /// The server.
+    pub server: Server,
+    /// Its world.
+    pub world: Rc<RefCell<World>>,
+    client: Token,
+    /// What the loop would have been told to do.
+    pub actions: Actions,
+    /// What clients that were closed had been sent.
+    last_words: Vec<(Token, Vec<u8>)>,
+}
+
+/// The bytes a client was sent.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Answer(pub String);
+
+impl Answer {
+    /// Asserts the reply: lines joined by a space, as `+OK` or `$3 abc`.
+    #[track_caller]
+    pub fn is(&self, expected: &str) {
+        assert_eq!(self.0, expected);
+    }
+
+    /// Asserts how the reply begins.
+    #[track_caller]
+    pub fn starts(&self, expected: &str) {
+        assert!(self.0.starts_with(expected), "{:?} does not start with {expected:?}", self.0);
+    }
+}
+
+impl Default for TestServer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TestServer {
+    /// A server with default configuration and one client.
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// A server whose configuration was changed.
+    pub fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let world = Rc::new(RefCell::new(World::default()));
+        world.borrow_mut().now = Now { unix_us: 1_700_000_000_000_000, monotonic_us: 1_000_000 };
+        let mut config = Config::default();
+        change(&mut config);
+        let server = Server::new(config, Box::new(TestEnvironment(world.clone())))
+            .expect("a valid configuration");
+        let mut redis = Self {
+            server,
+            world,
+            client: Token(0),
+            actions: Actions::default(),
+            last_words: Vec::new(),
+        };
+        redis.client = redis.connect();
+        redis
+    }
+
+    /// Connects one more client.
+    pub fn connect(&mut self) -> Token {
+        let peer = Peer {
+            address: "127.0.0.1:50000".into(),
+            local_address: "127.0.0.1:6379".into(),
+            fd: 8,
+            is_unix: false,
+            is_loopback: true,
+        };
+        self.server.connected(peer).expect("the server has room")
+    }
+
+    /// Runs a command line, words split at spaces (`""` is the empty word), as the first client.
+    pub fn run(&mut self, line: &str) -> Answer {
+        self.run_as(self.client, line)
+    }
+
+    /// Runs a command line as any client.
+    pub fn run_as(&mut self, client: Token, line: &str) -> Answer {
+        let words: Vec<&[u8]> = line
+            .split(' ')
+            .map(|word| if word == "\"\"" { b"" } else { word.as_bytes() })
+            .collect();
+        self.send(client, &words)
+    }
+
+    /// Runs a command of any bytes as the first client.
+    pub fn run_bytes(&mut self, words: &[&[u8]]) -> Answer {
+        self.send(self.client, words)
+    }
+
+    fn send(&mut self, client: Token, words: &[&[u8]]) -> Answer {
+        let mut request = Vec::new();
+        write_request(&mut request, words.iter().copied());
+        self.receive(client, &request)
+    }
+
+    /// Gives raw bytes to the server, takes a whole turn, returns what the client was sent.
+    pub fn receive(&mut self, client: Token, bytes: &[u8]) -> Answer {
+        let now = self.world.borrow().now;
+        self.server.begin_turn(now, &LoopStats::default());
+        self.server.received(client, bytes);
+        self.end_turn();
+        self.take(client)
+    }
+
+    /// What a client was sent since the last look.
+    pub fn take(&mut self, client: Token) -> Answer {
+        let bytes = match self.last_words.iter().position(|(token, _)| *token == client) {
+            Some(index) => self.last_words.swap_remove(index).1,
+            None => self.sent(client),
+        };
+        let text = String::from_utf8_lossy(&bytes).replace("\r\n", " ");
+        Answer(text.trim_end_matches(' ').to_string())
+    }
+
+    fn sent(&mut self, client: Token) -> Vec<u8> {
+        let Some(output) = self.server.output(client) else { return Vec::new() };
+        let bytes = output.to_vec();
+        output.consume(bytes.len());
+        self.server.written(client, bytes.len());
+        bytes
+    }
+
+    /// Whether the server still has this client.
+    pub fn is_connected(&mut self, client: Token) -> bool {
+        self.server.output(client).is_some()
+    }
+
+    fn end_turn(&mut self) {
+        self.server.run_timers();
+        let mut actions = Actions::default();
+        self.server.end_turn(&mut actions);
+        for &(token, how) in &actions.close {
+            if how == Close::AfterWrite {
+                let words = self.sent(token);
+                self.last_words.push((token, words));
+            }
+            self.server.disconnected(token, Disconnect::Requested);
+        }
+        self.actions = actions;
+    }
+
+    /// Lets time pass, and takes a turn in which nobody sends anything.
+    pub fn advance_ms(&mut self, ms: u64) {
+        {
+            let mut world = self.world.borrow_mut();
+            world.now.unix_us += ms * 1000;
+            world.now.monotonic_us += ms * 1000;
+        }
+        let now = self.world.borrow().now;
+        self.server.begin_turn(now, &LoopStats::default());
+        self.end_turn();
+    }
+}

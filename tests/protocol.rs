@@ -262,9 +262,7 @@ fn p15_unknown_command_echoes_its_arguments_escaped_and_cut() {
     client
         .command(&[b"foo", b"a\r\n", b"+OK\r\n"])
         .is("-ERR unknown command 'foo', with args beginning with: 'a  ' '+OK  ' ");
-    client
-        .command(&[b"f\r\n+OK"])
-        .is("-ERR unknown command 'f  +OK', with args beginning with: ");
+    client.command(&[b"f\r\n+OK"]).is("-ERR unknown command 'f  +OK', with args beginning with: ");
     let long = [b'a'; 200];
     let cut = "a".repeat(128);
     client

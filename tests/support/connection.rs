@@ -81,6 +81,15 @@ impl Raw {
         .expect("the connection is open");
     }
 
+    /// As `finish_sending`, for a peer that may have hung up.
+    pub fn finish_sending_quietly(&self) {
+        // Not connected any more is what the caller reckons with.
+        let _ = match &self.stream {
+            Stream::Tcp(stream) => stream.shutdown(std::net::Shutdown::Write),
+            Stream::Unix(stream) => stream.shutdown(std::net::Shutdown::Write),
+        };
+    }
+
     /// Bounds how long one `send` may block.
     pub fn set_write_timeout(&self, limit: Duration) {
         match &self.stream {
@@ -120,7 +129,9 @@ impl Raw {
             }
             match self.receive(deadline) {
                 Received::Bytes => {}
-                other => panic!("{other:?} instead of a reply, after {:?}", escaped(&self.received)),
+                other => {
+                    panic!("{other:?} instead of a reply, after {:?}", escaped(&self.received))
+                }
             }
         }
     }
@@ -335,10 +346,19 @@ pub fn reply_len(bytes: &[u8]) -> Option<usize> {
 /// `bytes` for a message: unprintable ones escaped, long ones cut.
 pub fn escaped(bytes: &[u8]) -> String {
     let shown = &bytes[..bytes.len().min(400)];
-    let cut = if shown.len() < bytes.len() { format!("... {} bytes", bytes.len()) } else { String::new() };
+    let cut = if shown.len() < bytes.len() {
+        format!("... {} bytes", bytes.len())
+    } else {
+        String::new()
+    };
     format!("{}{cut}", shown.escape_ascii())
 }
 
 fn escaped_but_crlf(bytes: &[u8]) -> String {
-    bytes.escape_ascii().to_string().replace("\\'", "'").replace("\\\"", "\"").replace("\\r\\n", "\r\n")
+    bytes
+        .escape_ascii()
+        .to_string()
+        .replace("\\'", "'")
+        .replace("\\\"", "\"")
+        .replace("\\r\\n", "\r\n")
 }

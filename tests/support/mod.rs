@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub use connection::{Raw, Reply};
+pub use connection::Raw;
 pub use server::TestServer;
 
 /// How long any single expectation may take on a busy machine before it counts as a hang.

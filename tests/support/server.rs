@@ -53,7 +53,8 @@ impl TestServer {
     pub fn spawn(wrapper: &[&str], directives: &[&str], port: u16) -> TestServer {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("mini-redis-test-{}-{count}", std::process::id()));
+        let dir =
+            std::env::temp_dir().join(format!("mini-redis-test-{}-{count}", std::process::id()));
         let _ = fs::remove_dir_all(&dir); // left over from a killed process of the same id
         fs::create_dir_all(&dir).expect("the temporary directory is writable");
 
@@ -101,10 +102,13 @@ impl TestServer {
         let start = Instant::now();
         let mut listens = false;
         while !listens {
-            if self.child.try_wait().expect("it is our child").is_some() || start.elapsed() > DEADLINE {
+            if self.child.try_wait().expect("it is our child").is_some()
+                || start.elapsed() > DEADLINE
+            {
                 return Err(self.log());
             }
-            listens = process::listening(self.pid()).iter().any(|address| address.port() == self.port);
+            listens =
+                process::listening(self.pid()).iter().any(|address| address.port() == self.port);
             std::thread::sleep(Duration::from_millis(2));
         }
         let mut client = self.connect();

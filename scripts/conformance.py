@@ -44,7 +44,8 @@ class Server:
         deadline = time.monotonic() + 20
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                sys.exit(f"the server does not start: {shlex.join(command + options)}\n{self.text()}")
+                print(f"{self.text()}\nconformance: the server does not start: {shlex.join(command + options)}")
+                sys.exit(1)
             time.sleep(0.01)
 
     def answers(self):

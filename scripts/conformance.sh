@@ -26,8 +26,8 @@ apt_source() {
         -o Dir::State::Lists="$dir/lists" -o Dir::Cache="$dir/cache" -o APT::Sandbox::User="$(id -un)" "$@"
 }
 
-# Unpacks the source package into $suite, or says why not.
-obtain_suite() {
+# Unpacks the source package into the directory $1, or says why not.
+unpack_package() {
     command -v apt-get >/dev/null || skip "no apt-get to get the suite with; set REDIS_SUITE"
     local uri release keyring work=$PWD/$cache/source
     [[ $cache = /* ]] && work=$cache/source
@@ -44,21 +44,23 @@ obtain_suite() {
         skip "the redis source package cannot be read from $uri"
     local archives=("$work"/redis_"$REDIS_VERSION".orig.tar.*)
     [ -f "${archives[0]}" ] || skip "Debian $release has another Redis than $REDIS_VERSION; set REDIS_SUITE"
-    rm -rf "$suite.part"
-    mkdir -p "$suite.part"
-    tar xf "${archives[0]}" -C "$suite.part" --strip-components=1
-    # Between its files the suite flushes the scripts of a server; one without scripting has none to flush.
-    sed -i 's/^    r function flush$/    catch {r function flush}/' "$suite.part/tests/support/server.tcl"
-    mv "$suite.part" "$suite"
+    tar xf "${archives[0]}" -C "$1" --strip-components=1
 }
 
 for program in python3 tclsh; do
     command -v $program >/dev/null || skip "$program is missing"
 done
-if [ -n "${REDIS_SUITE:-}" ]; then
-    suite=$REDIS_SUITE
-elif [ ! -d "$suite" ]; then
-    obtain_suite
+if [ ! -d "$suite" ]; then
+    rm -rf "$suite.part"
+    mkdir -p "$suite.part"
+    if [ -n "${REDIS_SUITE:-}" ]; then
+        cp -r "$REDIS_SUITE"/. "$suite.part"
+    else
+        unpack_package "$suite.part"
+    fi
+    # Between its files the suite flushes the scripts of a server; one without scripting has none to flush.
+    sed -i 's/^    r function flush$/    catch {r function flush}/' "$suite.part/tests/support/server.tcl"
+    mv "$suite.part" "$suite"
 fi
 [[ " $* " = *" --server "* ]] || cargo build --quiet --locked --bin server
 exec python3 scripts/conformance.py --suite "$suite" --server "$target/debug/server" "$@"

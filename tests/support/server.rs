@@ -58,33 +58,7 @@ impl TestServer {
         let _ = fs::remove_dir_all(&dir); // left over from a killed process of the same id
         fs::create_dir_all(&dir).expect("the temporary directory is writable");
 
-        let mut args: Vec<String> = wrapper.iter().map(|arg| arg.to_string()).collect();
-        args.push(program());
-        // A configuration file comes first, as the shell user types it.
-        let (file, directives) = match directives.split_first() {
-            Some((file, rest)) if !file.starts_with("--") => (Some(*file), rest),
-            _ => (None, directives),
-        };
-        args.extend(file.map(str::to_string));
-        args.extend(["--port".to_string(), port.to_string()]);
-        let bind = directives.iter().position(|directive| *directive == "--bind");
-        let ip = match bind {
-            Some(at) => directives[at + 1].split(' ').next().and_then(|ip| ip.parse().ok()),
-            None => {
-                args.extend(["--bind".to_string(), "127.0.0.1".to_string()]);
-                None
-            }
-        };
-        // An empty address list after `--bind` stands for "the server's own default".
-        let unbound = bind.filter(|&at| directives[at + 1].is_empty());
-        args.extend(
-            directives
-                .iter()
-                .enumerate()
-                .filter(|(i, _)| unbound.is_none_or(|at| *i != at && *i != at + 1))
-                .map(|(_, directive)| directive.to_string()),
-        );
-
+        let (args, ip) = command_line(wrapper, directives, port);
         let log = File::create(dir.join("server.log")).expect("the directory was made for us");
         let child = Command::new(&args[0])
             .args(&args[1..])
@@ -94,7 +68,7 @@ impl TestServer {
             .stderr(log)
             .spawn()
             .unwrap_or_else(|e| panic!("cannot start {args:?}: {e}"));
-        TestServer { child, port, ip: ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), dir }
+        TestServer { child, port, ip, dir }
     }
 
     /// Waits until this very process listens and answers; the log when it ends instead.
@@ -212,6 +186,39 @@ impl Drop for TestServer {
         }
         let _ = fs::remove_dir_all(&self.dir);
     }
+}
+
+/// The words of the command, and the address on which the server will listen.
+///
+/// `directives` may begin with a configuration file. `--bind ""` among them leaves the choice to the server.
+fn command_line(wrapper: &[&str], directives: &[&str], port: u16) -> (Vec<String>, IpAddr) {
+    const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let port = port.to_string();
+    let mut args = wrapper.to_vec();
+    let program = program();
+    args.push(&program);
+    let (file, directives) = match directives.split_first() {
+        Some((file, rest)) if !file.starts_with("--") => (Some(*file), rest),
+        _ => (None, directives),
+    };
+    args.extend(file);
+    args.extend(["--port", &port]);
+    let mut ip = LOOPBACK;
+    let mut bound = false;
+    for pair in directives.chunks(2) {
+        if pair[0] == "--bind" {
+            bound = true;
+            let first = pair[1].split(' ').next().and_then(|first| first.parse().ok());
+            ip = first.unwrap_or(LOOPBACK);
+        }
+        if *pair != ["--bind", ""] {
+            args.extend(pair);
+        }
+    }
+    if !bound {
+        args.extend(["--bind", "127.0.0.1"]);
+    }
+    (args.into_iter().map(str::to_string).collect(), ip)
 }
 
 /// A port that is free now, outside the range from which the kernel takes ports for outgoing connections.

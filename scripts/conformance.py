@@ -11,6 +11,7 @@ Anything else that fails must be listed, and what is listed must fail.
 
 import argparse
 import os
+import random
 import re
 import shlex
 import shutil
@@ -72,9 +73,16 @@ class Server:
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port below the range from which the kernel takes ports for outgoing connections."""
+    while True:
+        port = random.randrange(22_000, 32_000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def read_list(path):

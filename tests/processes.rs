@@ -80,7 +80,7 @@ fn s08_signals_that_are_no_reason_to_die() {
     server.expect_alive();
 }
 
-/// Real Redis fails: it judges by a clock that is older than the stop.
+/// Real Redis fails in some runs: it judges by a clock that is older than the stop.
 #[test]
 fn s08_after_a_stop_nobody_is_timed_out_who_was_waiting() {
     let server = TestServer::start(&["--timeout", "1"]);

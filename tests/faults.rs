@@ -1,0 +1,219 @@
+//! Failing system calls and networks: errors injected with `strace`, storms of resets, a peer that vanishes.
+//! Cases L03 and L21-L23 of the reliability catalogue. What needs rights or tools that are missing is skipped visibly.
+
+mod support;
+
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::process::Command;
+use std::time::Duration;
+
+use support::connection::encode_line;
+use support::{
+    Raw, TestServer, exclusive, process, skipped, testing_another_server, wait_until, works,
+};
+
+/// Whether `strace` is here and may trace.
+fn can_inject() -> bool {
+    works("strace", &["-qq", "-o", "/dev/null", "true"])
+}
+
+/// Starts the server as the tracee of a `strace` that injects `faults` and notes what it injected in the returned file.
+fn start_injected(name: &str, faults: &[String]) -> (TestServer, std::path::PathBuf) {
+    let trace =
+        std::env::temp_dir().join(format!("mini-redis-{name}-{}.strace", std::process::id()));
+    let trace_name = trace.to_string_lossy().into_owned();
+    // `-D`: the server is our child, `strace` is not, so that process ids and signals are the server's.
+    let mut wrapper = vec!["strace", "-D", "-f", "-qq", "-o", &trace_name];
+    for fault in faults {
+        wrapper.extend(["-e", fault]);
+    }
+    (TestServer::start_under(&wrapper, &[]), trace)
+}
+
+/// How many faults were injected.
+fn injected(trace: &std::path::Path) -> usize {
+    std::fs::read_to_string(trace).map_or(0, |text| text.matches("(INJECTED)").count())
+}
+
+#[test]
+fn l03_failing_accept_does_not_stop_accepting() {
+    if !can_inject() {
+        return skipped("L03", "strace is missing or may not trace");
+    }
+    for error in ["ECONNABORTED", "EPERM", "ENFILE", "EMFILE"] {
+        let faults = [
+            "trace=accept4,accept".to_string(),
+            format!("inject=accept4:error={error}:when=2+2"),
+            format!("inject=accept:error={error}:when=2+2"),
+        ];
+        let (mut server, trace) = start_injected(&format!("l03-{error}"), &faults);
+        // Twenty at once: the queue is not empty when accept fails, and nothing new comes to wake the loop.
+        let mut clients: Vec<Raw> = (0..20).map(|_| server.connect()).collect();
+        for client in &mut clients {
+            client.send("PING\r\n");
+        }
+        for client in &mut clients {
+            client.expect("+PONG\r\n");
+        }
+        assert!(injected(&trace) > 0, "no accept failed with {error}");
+        server.expect_alive();
+        let _ = std::fs::remove_file(trace);
+    }
+}
+
+#[test]
+fn l22_failing_reads_and_writes_end_one_client_each() {
+    if !can_inject() {
+        return skipped("L22", "strace is missing or may not trace");
+    }
+    // Redis uses the calls for files on its sockets too. Ours must keep them for files, where an error means more.
+    let calls = if testing_another_server() {
+        ["read", "write", "writev"]
+    } else {
+        ["recvfrom", "sendto", "writev"]
+    };
+    let mut faults = vec![format!("trace={}", calls.join(","))];
+    for (call, error) in calls.iter().zip(["ECONNRESET", "EPIPE", "ETIMEDOUT"]) {
+        faults.push(format!("inject={call}:error={error}:when=40+7"));
+    }
+    let (mut server, trace) = start_injected("l22", &faults);
+    let fds_before = process::fd_count(server.pid());
+    let mut cut_off = 0;
+    for i in 0..150 {
+        let mut client = server.connect();
+        let request = encode_line(&format!("SET k {i}")).repeat(4);
+        for _ in 0..4 {
+            if client.try_send(&request).is_err() {
+                break;
+            }
+        }
+        client.finish_sending_quietly();
+        let replies = client.read_until_closed();
+        assert!(replies.chunks(5).all(|reply| b"+OK\r\n".starts_with(reply)), "a strange reply");
+        cut_off += usize::from(replies.len() < 16 * 5);
+    }
+    let injected = injected(&trace);
+    assert!(injected > 0 && cut_off > 0, "{injected} faults injected, {cut_off} clients cut off");
+    wait_until("all clients are gone", || process::fd_count(server.pid()) <= fds_before);
+    assert!(server.is_running(), "{}", server.log());
+    assert!(server.log().len() < 100_000, "the log was flooded");
+    let alive = support::holds_within(support::DEADLINE, || {
+        let mut client = server.connect();
+        client.try_send(b"PING\r\n").is_ok() && {
+            client.finish_sending_quietly();
+            client.read_until_closed() == b"+PONG\r\n"
+        }
+    });
+    assert!(alive, "nobody is served any more");
+    let _ = std::fs::remove_file(trace);
+}
+
+#[test]
+fn l23_a_storm_of_resets_leaves_nothing_behind() {
+    let _quiet = exclusive();
+    let mut server = TestServer::start(&[]);
+    let mut witness = server.connect();
+    witness.run("PING").is("+PONG");
+    wait_until("only one client is left", || {
+        witness.run("CLIENT LIST").text().lines().count() == 1
+    });
+    let fds_before = process::fd_count(server.pid());
+    let rss_before = process::rss_bytes(server.pid());
+    for i in 0..10_000 {
+        let stream = TcpStream::connect(server.address()).expect("the queue has room");
+        if i % 3 == 0 {
+            // Some die with a request under way, some with half of one.
+            let mut client = Raw::over_tcp(stream.try_clone().expect("a descriptor is free"));
+            let _ = client.try_send(if i % 2 == 0 { b"PING\r\n" } else { b"*1\r\n$4" });
+        }
+        let socket = socket2::SockRef::from(&stream);
+        socket.set_linger(Some(Duration::ZERO)).expect("linger can be set");
+    }
+    wait_until("all descriptors are back", || process::fd_count(server.pid()) == fds_before);
+    let growth = process::rss_bytes(server.pid()).saturating_sub(rss_before);
+    assert!(growth < 16 << 20, "the storm left {growth} bytes behind");
+    witness.run("PING").is("+PONG");
+    assert_eq!(witness.run("CLIENT LIST").text().lines().count(), 1);
+    server.expect_alive();
+}
+
+/// A network namespace, joined to ours by a pair of virtual Ethernet devices.
+struct Namespace {
+    name: String,
+    device: String,
+    inside: IpAddr,
+}
+
+impl Namespace {
+    /// Needs root and `ip`.
+    fn new() -> Option<Namespace> {
+        let id = std::process::id();
+        let (name, device) = (format!("mr{id}"), format!("mr{id}a"));
+        let (high, low) = (id / 64 % 256, id % 64 * 4);
+        let namespace = Namespace {
+            inside: [10, 213, high as u8, low as u8 + 2].into(),
+            name: name.clone(),
+            device: device.clone(),
+        };
+        let outside = format!("10.213.{high}.{}/30", low + 1);
+        let inside = format!("{}/30", namespace.inside);
+        let inner_device = format!("mr{id}b");
+        let steps = [
+            format!("netns add {name}"),
+            format!("link add {device} type veth peer name {inner_device}"),
+            format!("link set {inner_device} netns {name}"),
+            format!("addr add {outside} dev {device}"),
+            format!("link set {device} up"),
+            format!("-n {name} addr add {inside} dev {inner_device}"),
+            format!("-n {name} link set {inner_device} up"),
+            format!("-n {name} link set lo up"),
+        ];
+        steps.iter().all(|step| ip(step)).then_some(namespace)
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        ip(&format!("link del {}", self.device));
+        ip(&format!("netns del {}", self.name));
+    }
+}
+
+fn ip(arguments: &str) -> bool {
+    let output = Command::new("ip").args(arguments.split(' ')).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn l21_a_peer_that_vanishes_is_noticed() {
+    let Some(namespace) = Namespace::new() else {
+        return skipped("L21", "needs root, ip and network namespaces");
+    };
+    let socket = std::env::temp_dir().join(format!("mini-redis-l21-{}.sock", std::process::id()));
+    let socket_name = socket.to_string_lossy().into_owned();
+    let address = namespace.inside.to_string();
+    let server = TestServer::start_under(
+        &["ip", "netns", "exec", &namespace.name],
+        &[
+            "--bind",
+            &address,
+            "--protected-mode",
+            "no",
+            "--tcp-keepalive",
+            "1",
+            "--unixsocket",
+            &socket_name,
+        ],
+    );
+    let mut observer = Raw::connect_unix(&socket);
+    let mut peer = Raw::connect(SocketAddr::new(namespace.inside, server.port()));
+    peer.run("CLIENT SETNAME vanishing").is("+OK");
+    assert!(observer.run("CLIENT LIST").text().contains("name=vanishing"));
+    assert!(ip(&format!("link set {} down", namespace.device)));
+    // No FIN and no RST can come through: only the keepalive probes tell.
+    wait_until("the dead peer is dropped", || {
+        !observer.run("CLIENT LIST").text().contains("name=vanishing")
+    });
+    drop(server);
+    let _ = std::fs::remove_file(&socket);
+}

@@ -1,10 +1,10 @@
 //! `Arena`: memory in blocks, named by handles instead of pointers.
 //!
-//! A general allocator rounds a block of 52 bytes up to 64. Here there is a size class every 8 bytes, so an entry
-//! costs what it holds and a handful of bits. The blocks of a class live in pages, after Bonwick's slab allocator
-//! (USENIX 1994): a page whose last block is freed goes back to the system at once. Blocks of over 1 KiB have
-//! allocations of their own. A handle is 26 bits of page number and 13 bits of position, or a bit that says "large"
-//! and a number, so a block is found by two shifts and one look at the page's header.
+//! A general allocator rounds a block of 52 bytes up to 64. Here there is a size class every 8 bytes, so an entry costs
+//! what it holds and a handful of bits. The blocks of a class live in pages, after Bonwick's slab allocator (USENIX
+//! 1994): a page whose last block is freed goes back to the allocator at once. Blocks of over 1 KiB have allocations of
+//! their own. A handle is 26 bits of page number and 13 bits of position, or a bit that says "large" and a number, so a
+//! block is found by two shifts and one look at the page's header.
 //!
 //! What a block holds, and how much of it, is known to the caller alone.
 

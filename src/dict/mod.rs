@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Dict      finds, inserts, removes, scans, samples: one 8-byte slot per key, no pointer, no second table
-//! Segment   a run of cache-line buckets: linear probing, grows and shrinks without touching an entry
+//! Segment   some thousand keys in cache-line buckets: linear probing, grows and shrinks without touching an entry
 //! Arena     blocks of bytes in size classes of 8 bytes, named by 40-bit handles
 //! ```
 //! A dict knows neither keys nor values: a slot holds 24 bits of the key's hash and a handle, and the caller compares

@@ -97,6 +97,12 @@ impl Segment {
         if bucket >= home { bucket - home } else { bucket + self.buckets.count() - home }
     }
 
+    /// Reads the home bucket of a tag.
+    #[inline]
+    pub(super) fn touch(&self, tag: u64) -> u64 {
+        self.buckets.get(self.home(tag)).all()[0]
+    }
+
     /// Position of the key with this tag for which `eq` says yes.
     #[inline]
     pub(super) fn find(&self, tag: u64, mut eq: impl FnMut(Handle) -> bool) -> Option<usize> {

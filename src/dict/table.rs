@@ -109,11 +109,19 @@ impl Dict {
         Some(Slot { segment: index as u32, position: position as u32 })
     }
 
-    /// What [`find`](Self::find) would most likely compare first: touching it ahead of time overlaps the cache misses
-    /// of a batch.
+    /// What [`find`](Self::find) would compare first: most likely the entry of the key, if it is there.
     #[inline]
     pub fn candidate(&self, hash: u64) -> Option<Handle> {
         self.find(hash, |_| true).map(|slot| self.handle(slot))
+    }
+
+    /// Reads the bucket this hash belongs to and returns something of it, to be ignored. A batch that touches all its
+    /// buckets, then its [`candidate`](Self::candidate)s, then executes, waits for several cache misses at a time.
+    #[inline]
+    pub fn touch(&self, hash: u64) -> u64 {
+        self.segments
+            .get(self.segment_of(hash))
+            .map_or(0, |segment| segment.touch(tag_of_hash(hash)))
     }
 
     /// The handle in a slot.
@@ -281,7 +289,7 @@ mod tests {
     fn an_empty_dict_takes_no_memory_and_a_tiny_one_little() {
         let mut dict = Dict::new();
         assert_eq!((dict.memory_bytes(), dict.len(), dict.iter().count()), (0, 0, 0));
-        assert_eq!((dict.find(1, |_| true), dict.candidate(1)), (None, None));
+        assert_eq!((dict.find(1, |_| true), dict.candidate(1), dict.touch(1)), (None, None, 0));
         for key in 1..=8 {
             insert(&mut dict, key);
             assert!(dict.memory_bytes() <= 64 + 64, "{}", dict.memory_bytes());

@@ -33,6 +33,7 @@ mod vocabulary;
 use std::cell::RefCell;
 use std::env;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -56,30 +57,55 @@ const SEED_FIXED: u64 = 7015;
 /// The databases `<db>` chooses from.
 const DATABASES: [&str; 3] = ["0", "1", "2"];
 
+/// A stream: rows of steps. The steps of one row stay together when a failing stream is made smaller.
+type Stream = Vec<Vec<Step>>;
+
 #[test]
 fn p30_random_streams_get_the_replies_of_redis_7_0() {
-    let reference =
-        env::var("MINI_REDIS_DIFF_REFERENCE").unwrap_or_else(|_| "redis-server".to_owned());
-    if let Err(why) = check_reference(&reference) {
-        println!("skipped: {why}");
-        return;
-    }
+    let Some(reference) = reference() else { return };
     let ours = env::var("MINI_REDIS_TEST_SERVER")
         .unwrap_or_else(|_| env!("CARGO_BIN_EXE_server").to_owned());
-    let pair = RefCell::new(Pair::start(&reference, &ours));
+    let pair = RefCell::new(Pair {
+        reference: session("reference", &reference, &[]),
+        ours: session("server under test", &ours, &[]),
+        groups: groups::wanted(),
+    });
     let seeds = seeds();
     let cases = number("MINI_REDIS_DIFF_CASES")
         .map_or(CASES_DEFAULT, |cases| cases.try_into().unwrap_or(u32::MAX));
     for &seed in &seeds {
         let cases = cases.div_ceil(seeds.len() as u32);
         println!("{cases} streams from MINI_REDIS_DIFF_SEED={seed}");
-        run(seed, cases, &pair);
+        if let Err(failure) = search(seed, cases, &pair) {
+            panic!("{}replay with MINI_REDIS_DIFF_SEED={seed}", failure.report);
+        }
     }
 }
 
-/// Tries `cases` streams and panics with the smallest one found that fails.
-fn run(seed: u64, cases: u32, pair: &RefCell<Pair>) {
-    let groups = groups::groups();
+#[test]
+fn p30_a_planted_difference_is_found_and_made_small() {
+    let Some(reference) = reference() else { return };
+    let pair = RefCell::new(Pair {
+        reference: session("reference of the planted one", &reference, &[]),
+        ours: session("planted", &reference, &["--rename-command", "APPEND", "APPEND2"]),
+        groups: vec![groups::find("string")],
+    });
+    let failure =
+        search(SEED_FIXED, CASES_DEFAULT, &pair).expect_err("APPEND is unknown to one of the two");
+    let steps: Vec<String> = failure.stream.concat().iter().map(Step::to_string).collect();
+    let [step] = &steps[..] else { panic!("not small: {steps:?}") };
+    assert!(step.to_ascii_uppercase().starts_with("APPEND"), "{step}");
+    assert!(failure.report.contains("unknown command"), "{}", failure.report);
+}
+
+/// A stream that gets two different answers.
+struct Failure {
+    stream: Stream,
+    report: String,
+}
+
+/// Tries `cases` streams; a failure is the smallest stream found that fails.
+fn search(seed: u64, cases: u32, pair: &RefCell<Pair>) -> Result<(), Failure> {
     let config = Config {
         cases,
         max_shrink_iters: SHRINK_RUNS_MAX,
@@ -90,47 +116,65 @@ fn run(seed: u64, cases: u32, pair: &RefCell<Pair>) {
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let mut runner =
         TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let result = runner.run(&stream(&groups), |stream| {
-        pair.borrow_mut().compare(&stream, &groups).map_err(TestCaseError::fail)
-    });
+    let streams = streams(&pair.borrow().groups);
+    let result = runner
+        .run(&streams, |stream| pair.borrow_mut().compare(&stream).map_err(TestCaseError::fail));
     match result {
-        Ok(()) => {}
-        Err(TestError::Fail(difference, _)) => {
-            panic!("{difference}replay with MINI_REDIS_DIFF_SEED={seed}")
+        Ok(()) => Ok(()),
+        Err(TestError::Fail(report, stream)) => {
+            let failure = Failure { stream, report: report.message().to_owned() };
+            Err(without_needless_rows(failure, &mut pair.borrow_mut()))
         }
         Err(TestError::Abort(why)) => panic!("no streams: {why}"),
     }
 }
 
-/// A strategy for one stream, in RESP2 or RESP3.
-fn stream(groups: &[&Group]) -> impl Strategy<Value = Vec<Step>> {
-    let protocol = prop_oneof![3 => Just(vec![]), 1 => Just(vec![Step::command(&["HELLO", "3"])])];
-    (protocol, vec(groups::next_steps(groups), 1..=ROWS_MAX))
-        .prop_map(|(protocol, rows)| [protocol, rows.concat()].concat())
+/// Proptest tries once to leave out a row, before it makes the other rows simpler: this tries until all are needed.
+fn without_needless_rows(mut failure: Failure, pair: &mut Pair) -> Failure {
+    let mut row = 0;
+    while row < failure.stream.len() {
+        let mut stream = failure.stream.clone();
+        stream.remove(row);
+        match pair.compare(&stream) {
+            Ok(()) => row += 1,
+            Err(report) => {
+                failure = Failure { stream, report };
+                row = 0;
+            }
+        }
+    }
+    failure
 }
 
-/// The two servers.
+/// A strategy for streams, some of them in RESP3.
+fn streams(groups: &[&Group]) -> impl Strategy<Value = Stream> + use<> {
+    let protocol =
+        prop_oneof![3 => Just(vec![]), 1 => Just(vec![vec![Step::command(&["HELLO", "3"])]])];
+    (protocol, vec(groups::row(groups), 0..=ROWS_MAX))
+        .prop_map(|(protocol, rows)| [protocol, rows].concat())
+}
+
+fn session(name: &'static str, program: &str, flags: &[&str]) -> Session {
+    Session::new(Peer::start(name, program, flags).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// The two servers, and the groups whose values are compared after a stream.
 struct Pair {
     reference: Session,
     ours: Session,
+    groups: Vec<&'static Group>,
 }
 
 impl Pair {
-    fn start(reference: &str, ours: &str) -> Self {
-        let start = |name, program| {
-            Session::new(Peer::start(name, program).unwrap_or_else(|error| panic!("{error}")))
-        };
-        Self { reference: start("reference", reference), ours: start("server under test", ours) }
-    }
-
     /// Plays a stream on both servers. An error is a report of the first answer that differs.
-    fn compare(&mut self, stream: &[Step], groups: &[&Group]) -> Result<(), String> {
-        let flush = vec![Step::command(&["FLUSHALL"])];
-        let steps = [flush, stream.to_vec(), inspection(groups)].concat();
+    fn compare(&mut self, stream: &Stream) -> Result<(), String> {
+        let stream = stream.concat();
+        let steps =
+            [vec![Step::command(&["FLUSHALL"])], stream.clone(), inspection(&self.groups)].concat();
         let (reference, ours) = std::thread::scope(|scope| {
             let reference = scope.spawn(|| self.reference.play(&steps));
             let ours = self.ours.play(&steps);
-            (reference.join().expect("the session reports its failures"), ours)
+            (reference.join().expect("a session reports its failures"), ours)
         });
         let answers = reference.iter().zip(&ours);
         let differs = steps
@@ -139,7 +183,7 @@ impl Pair {
             .position(|(step, (reference, ours))| !allowed::same(step, reference, ours));
         match differs {
             None => Ok(()),
-            Some(at) => Err(report(stream, &steps[at], at, &reference[at], &ours[at])),
+            Some(at) => Err(report(&stream, &steps[at], at, &reference[at], &ours[at])),
         }
     }
 }
@@ -177,19 +221,29 @@ fn report(stream: &[Step], step: &Step, at: usize, reference: &Answer, ours: &An
     text
 }
 
-/// Whether `program` can be run and is a Redis 7.0; otherwise why the test cannot be done.
-fn check_reference(program: &str) -> Result<(), String> {
-    let output = Command::new(program)
-        .arg("--version")
-        .output()
-        .map_err(|_| format!("{program} not found"))?;
+/// The reference server; none, with a line that says why, when there is no Redis 7.0 to compare with.
+fn reference() -> Option<String> {
+    let chosen = env::var("MINI_REDIS_DIFF_REFERENCE").ok();
+    // Another version is fine when it was asked for.
+    let any_version = chosen.is_some();
+    let program = chosen.unwrap_or_else(|| "redis-server".to_owned());
+    let Ok(output) = Command::new(&program).arg("--version").output() else {
+        say(&format!("skipped: {program} not found"));
+        return None;
+    };
     let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    // Another reference on purpose is the caller's business.
-    if version.contains("v=7.0.") || env::var_os("MINI_REDIS_DIFF_REFERENCE").is_some() {
-        println!("reference: {version}");
-        return Ok(());
+    if !any_version && !version.contains("v=7.0.") {
+        say(&format!("skipped: the test compares with Redis 7.0, and {program} is {version:?}"));
+        return None;
     }
-    Err(format!("the reference is Redis 7.0, and {program} says {version:?}"))
+    println!("reference: {version}");
+    Some(program)
+}
+
+/// Prints a line that also shows when the output of passing tests is captured.
+fn say(line: &str) {
+    // Unlike println!, a write to the handle is not captured. It fails only when nobody can read it.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn seeds() -> Vec<u64> {

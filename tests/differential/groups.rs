@@ -34,19 +34,20 @@ const GROUPS: &[Group] = &[
 ];
 
 /// The groups to test: all, or those in the comma-separated list `MINI_REDIS_DIFF_GROUPS`.
-pub fn groups() -> Vec<&'static Group> {
-    let Ok(wanted) = std::env::var("MINI_REDIS_DIFF_GROUPS") else {
-        return GROUPS.iter().collect();
-    };
-    let find = |name: &str| GROUPS.iter().find(|group| group.name == name);
-    wanted
-        .split(',')
-        .map(|name| find(name).unwrap_or_else(|| panic!("no group {name:?}")))
-        .collect()
+pub fn wanted() -> Vec<&'static Group> {
+    match std::env::var("MINI_REDIS_DIFF_GROUPS") {
+        Ok(names) => names.split(',').map(find).collect(),
+        Err(_) => GROUPS.iter().collect(),
+    }
+}
+
+/// The group called `name`; panics when there is none.
+pub fn find(name: &str) -> &'static Group {
+    GROUPS.iter().find(|group| group.name == name).unwrap_or_else(|| panic!("no group {name:?}"))
 }
 
 /// A strategy for the next step, or the next few that stay together.
-pub fn next_steps(groups: &[&Group]) -> BoxedStrategy<Vec<Step>> {
+pub fn row(groups: &[&Group]) -> BoxedStrategy<Vec<Step>> {
     let rows = groups.iter().flat_map(|group| group.rows);
     let mut choices: Vec<_> =
         rows.map(|&(weight, template)| (weight, template::steps(template))).collect();

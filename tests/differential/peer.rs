@@ -5,7 +5,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ const LOG_LINES_SHOWN: usize = 20;
 pub struct Peer {
     /// How reports call it.
     pub name: &'static str,
-    program: String,
+    command_line: Vec<String>,
     directory: PathBuf,
     process: Child,
     address: SocketAddr,
@@ -31,24 +31,20 @@ pub struct Peer {
 
 impl Peer {
     /// Starts `program` in an empty directory of its own, without persistence.
-    pub fn start(name: &'static str, program: &str) -> io::Result<Self> {
+    pub fn start(name: &'static str, program: &str, flags: &[&str]) -> io::Result<Self> {
         let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!(
             "differential-{}-{}",
             std::process::id(),
             name.replace(' ', "-")
         ));
         fs::create_dir_all(&directory)?;
+        let command_line: Vec<String> =
+            [program].iter().chain(flags).map(|&word| word.to_owned()).collect();
         let mut last_error = None;
         for _ in 0..START_ATTEMPTS {
-            match spawn(program, &directory) {
+            match spawn(&command_line, &directory) {
                 Ok((process, address)) => {
-                    return Ok(Self {
-                        name,
-                        program: program.to_owned(),
-                        directory,
-                        process,
-                        address,
-                    });
+                    return Ok(Self { name, command_line, directory, process, address });
                 }
                 Err(error) => last_error = Some(error),
             }
@@ -61,7 +57,7 @@ impl Peer {
     /// A new connection; a server that has died is started again first.
     pub fn connect(&mut self) -> io::Result<TcpStream> {
         if self.process.try_wait()?.is_some() {
-            (self.process, self.address) = spawn(&self.program, &self.directory)?;
+            (self.process, self.address) = spawn(&self.command_line, &self.directory)?;
         }
         TcpStream::connect(self.address)
     }
@@ -100,10 +96,11 @@ impl Drop for Peer {
     }
 }
 
-fn spawn(program: &str, directory: &PathBuf) -> io::Result<(Child, SocketAddr)> {
+fn spawn(command_line: &[String], directory: &Path) -> io::Result<(Child, SocketAddr)> {
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let log = File::create(directory.join("log"))?;
+    let (program, flags) = command_line.split_first().expect("starts with the program");
     let mut process = Command::new(program)
         .args([
             "--port",
@@ -115,6 +112,7 @@ fn spawn(program: &str, directory: &PathBuf) -> io::Result<(Child, SocketAddr)> 
             "--appendonly",
             "no",
         ])
+        .args(flags)
         .current_dir(directory)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
@@ -147,7 +145,7 @@ fn wait_for_ping(process: &mut Child, address: SocketAddr) -> io::Result<()> {
     Err(io::Error::other("no answer to PING in time"))
 }
 
-fn log_tail(directory: &PathBuf) -> String {
+fn log_tail(directory: &Path) -> String {
     let log = fs::read(directory.join("log")).unwrap_or_default();
     let log = String::from_utf8_lossy(&log);
     let lines: Vec<&str> = log.lines().collect();

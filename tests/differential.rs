@@ -9,12 +9,14 @@
 //! MINI_REDIS_DIFF_REFERENCE   the server to compare with, instead of redis-server (7.0, or the test is skipped)
 //! MINI_REDIS_DIFF_CASES       streams to try; a long run is 100000
 //! MINI_REDIS_DIFF_SEED        one seed to replay, instead of a fixed and a fresh one
-//! MINI_REDIS_DIFF_GROUPS      command groups to draw from, as in `string,generic`
+//! MINI_REDIS_DIFF_GROUPS      command groups to draw from, as in `string,generic`, or `all`
 //! ```
 
 // Paths, because the modules of a test's root file are otherwise looked for next to it, where each would be a test.
 #[path = "differential/allowed.rs"]
 mod allowed;
+#[path = "differential/collections.rs"]
+mod collections;
 #[path = "differential/groups.rs"]
 mod groups;
 #[path = "differential/peer.rs"]
@@ -32,7 +34,6 @@ mod vocabulary;
 
 use std::cell::RefCell;
 use std::env;
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -183,7 +184,7 @@ impl Pair {
             .position(|(step, (reference, ours))| !allowed::same(step, reference, ours));
         match differs {
             None => Ok(()),
-            Some(at) => Err(report(&stream, &steps[at], at, &reference[at], &ours[at])),
+            Some(at) => Err(report(&stream, &steps, at, &reference[at], &ours[at])),
         }
     }
 }
@@ -194,31 +195,39 @@ fn inspection(groups: &[&Group]) -> Vec<Step> {
     for db in DATABASES {
         steps.extend([&["SELECT", db][..], &["DBSIZE"], &["KEYS", "*"]].map(Step::command));
         for key in vocabulary::KEYS.iter().chain([&vocabulary::HUGE_KEY]) {
-            for reader in groups.iter().flat_map(|group| group.readers) {
-                let mut args: Vec<step::Arg> =
-                    reader.iter().map(|word| word.as_bytes().to_vec()).collect();
-                args.push(key.to_vec());
-                steps.push(Step::Command(args));
-            }
+            let readers = groups.iter().flat_map(|group| group.readers);
+            steps.extend(readers.map(|reader| read_command(reader, key)));
         }
     }
     steps.extend([&["RESET"][..], &["ECHO", "end of the stream"]].map(Step::command));
     steps
 }
 
-/// The stream, one command a line, and the two answers. `at` counts the FLUSHALL before the stream.
-fn report(stream: &[Step], step: &Step, at: usize, reference: &Answer, ours: &Answer) -> String {
-    let mut text = String::from("the servers answer differently\n");
+fn read_command(reader: &str, key: &[u8]) -> Step {
+    let argument = |word: &str| if word == "%" { key.to_vec() } else { word.as_bytes().to_vec() };
+    Step::Command(reader.split(' ').map(argument).collect())
+}
+
+/// The stream, one command a line, and the two answers to step `at` of `steps`: FLUSHALL, stream, inspection.
+fn report(stream: &[Step], steps: &[Step], at: usize, reference: &Answer, ours: &Answer) -> String {
+    let mut lines = vec!["the servers answer differently".to_owned()];
     for (i, step) in stream.iter().enumerate() {
         let mark = if i + 1 == at { '>' } else { ' ' };
-        writeln!(text, "{mark} {step}").expect("a String takes everything");
+        lines.push(format!("{mark} {step}"));
     }
-    if at == 0 || at > stream.len() {
-        writeln!(text, "> {step}   (around the stream)").expect("a String takes everything");
+    if at == 0 {
+        lines.push(format!("> before the stream: {}", steps[at]));
+    } else if at > stream.len() {
+        let select = steps[stream.len()..=at]
+            .iter()
+            .rev()
+            .find(|step| step.to_string().starts_with("SELECT"));
+        let place = select.map(|select| format!(" and {select}")).unwrap_or_default();
+        lines.push(format!("> after the stream{place}: {}", steps[at]));
     }
-    writeln!(text, "reference:         {reference}").expect("a String takes everything");
-    writeln!(text, "server under test: {ours}").expect("a String takes everything");
-    text
+    lines.push(format!("reference:         {reference}"));
+    lines.push(format!("server under test: {ours}"));
+    lines.join("\n") + "\n"
 }
 
 /// The reference server; none, with a line that says why, when there is no Redis 7.0 to compare with.

@@ -5,39 +5,55 @@
 use proptest::prelude::*;
 use proptest::strategy::Union;
 
+use crate::collections::{BITMAP, HASH, LIST, SET, SORTED_SET, TRANSACTIONS};
 use crate::step::{RawEffect, RawLine, Step};
 use crate::template;
 
 /// A weight and a template.
-type Row = (u32, &'static str);
+pub type Row = (u32, &'static str);
 
 /// One group of commands.
 pub struct Group {
     /// The name `MINI_REDIS_DIFF_GROUPS` knows it by.
     pub name: &'static str,
+    /// Whether our server has these commands; if not, the group is tested only when asked for.
+    exists: bool,
     /// Its commands.
-    pub rows: &'static [Row],
-    /// Commands that show a key's value; they are run on every key when a stream has ended.
-    pub readers: &'static [&'static [&'static str]],
+    rows: &'static [Row],
+    /// Commands that show a key's value, with the key at `%`; they are run on every key when a stream has ended.
+    pub readers: &'static [&'static str],
 }
 
 /// Every group there is.
 const GROUPS: &[Group] = &[
-    Group { name: "string", rows: STRING, readers: &[&["GET"]] },
+    Group { name: "string", exists: true, rows: STRING, readers: &["GET %"] },
     Group {
         name: "generic",
+        exists: true,
         rows: GENERIC,
-        readers: &[&["TYPE"], &["OBJECT", "ENCODING"], &["PEXPIRETIME"]],
+        readers: &["TYPE %", "OBJECT ENCODING %", "PEXPIRETIME %"],
     },
-    Group { name: "connection", rows: CONNECTION, readers: &[] },
-    Group { name: "server", rows: SERVER, readers: &[] },
+    Group { name: "connection", exists: true, rows: CONNECTION, readers: &[] },
+    Group { name: "server", exists: true, rows: SERVER, readers: &[] },
+    Group { name: "bitmap", exists: false, rows: BITMAP, readers: &["GET %"] },
+    Group { name: "list", exists: false, rows: LIST, readers: &["LRANGE % 0 -1"] },
+    Group { name: "hash", exists: false, rows: HASH, readers: &["HGETALL %"] },
+    Group { name: "set", exists: false, rows: SET, readers: &["SMEMBERS %"] },
+    Group {
+        name: "sorted_set",
+        exists: false,
+        rows: SORTED_SET,
+        readers: &["ZRANGE % 0 -1 WITHSCORES"],
+    },
+    Group { name: "transactions", exists: false, rows: TRANSACTIONS, readers: &[] },
 ];
 
-/// The groups to test: all, or those in the comma-separated list `MINI_REDIS_DIFF_GROUPS`.
+/// The groups to test: those that exist, or those in the list `MINI_REDIS_DIFF_GROUPS` (`string,list`; `all`).
 pub fn wanted() -> Vec<&'static Group> {
-    match std::env::var("MINI_REDIS_DIFF_GROUPS") {
+    match std::env::var("MINI_REDIS_DIFF_GROUPS").as_deref() {
+        Ok("all") => GROUPS.iter().collect(),
         Ok(names) => names.split(',').map(find).collect(),
-        Err(_) => GROUPS.iter().collect(),
+        Err(_) => GROUPS.iter().filter(|group| group.exists).collect(),
     }
 }
 

@@ -21,6 +21,10 @@ use crate::vocabulary;
 /// The most often a `*` or `+` group is repeated.
 const REPEATS_MAX: usize = 3;
 
+/// `<keys>`: a number of keys and the keys, the one word that is several arguments.
+const COUNTED_KEYS: &str =
+    "{1 <key>|2 <key> <key>|2 <key> <key>|3 <key> <key> <key>|2 <key>|0 <key>|-1 <key>|x <key>}";
+
 /// A strategy for the steps a template describes. Panics on a template that is not well-formed.
 pub fn steps(template: &str) -> BoxedStrategy<Vec<Step>> {
     let parts: Vec<&str> = template.split(" ; ").collect();
@@ -159,6 +163,7 @@ fn sequence<'t>(tokens: &mut Peekable<impl Iterator<Item = Token<'t>>>) -> Boxed
     {
         parts.push(match token {
             Token::Literal(text) => Just(vec![text.as_bytes().to_vec()]).boxed(),
+            Token::Word("keys") => arguments(COUNTED_KEYS),
             Token::Word(name) => vocabulary::word(name).prop_map(|arg| vec![arg]).boxed(),
             _ => group(tokens),
         });

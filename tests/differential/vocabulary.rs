@@ -113,6 +113,16 @@ pub fn word(name: &str) -> BoxedStrategy<Arg> {
         // 292 million years and what lies just beyond: seconds that overflow as milliseconds.
         "extreme_seconds" => list(&[b"9223370000000000", b"9223372036854775", b"9223372036854776", b"-9223372036854776"]),
         "extreme_millis" => list(&[b"9223370000000000000", b"9223372036854775807", b"9223372036854775808"]),
+        "small_index" => list(&[b"0", b"1", b"2", b"-1", b"x"]),
+        "bit_offset" => {
+            prop_oneof![6 => (0..70_i32).prop_map(number), 1 => list(&[b"4294967296", b"-1", b"x"])].boxed()
+        }
+        "bit_place" => prop_oneof![6 => (0..70_i32).prop_map(number), 2 => list(&[b"#0", b"#3", b"-1", b"#x"])].boxed(),
+        "bit_type" => list(&[b"u8", b"i8", b"u4", b"i16", b"u63", b"i64", b"u1", b"i5", b"u64", b"i65", b"u0", b"x"]),
+        "score_bound" => list(&[
+            b"-inf", b"+inf", b"0", b"(0", b"1.5", b"(1.5", b"-2.25", b"3000", b"inf", b"(inf", b"nan", b"x", b"", b"(",
+        ]),
+        "lex_bound" => list(&[b"-", b"+", b"[a", b"(a", b"[abc", b"(hello world", b"[", b"(", b"a", b"", b"[\xff"]),
         "db" => list(&[b"0", b"1", b"2"]),
         "bad_db" => list(&[b"16", b"-1", b"x", b"", b"2147483648", b"9223372036854775807", b"01"]),
         "count" => list(&[b"10", b"1", b"3", b"1000"]),

@@ -48,11 +48,13 @@ use session::{Answer, Session};
 use step::Step;
 
 /// Streams per run; about 20 seconds of CPU for both servers and the test together.
-const CASES_DEFAULT: u32 = 4000;
+const CASES_DEFAULT: u32 = 6000;
 /// Rows per stream. Long enough that keys collide, short enough to be shrunk in a second.
 const ROWS_MAX: usize = 50;
 /// Runs spent on shrinking one failure.
 const SHRINK_RUNS_MAX: u32 = 4000;
+/// Time spent on it, for failures that make every run wait.
+const SHRINK_MS_MAX: u32 = 60_000;
 /// The seed every run tries; a second one is new each time.
 const SEED_FIXED: u64 = 7015;
 /// The databases `<db>` chooses from.
@@ -110,6 +112,7 @@ fn search(seed: u64, cases: u32, pair: &RefCell<Pair>) -> Result<(), Failure> {
     let config = Config {
         cases,
         max_shrink_iters: SHRINK_RUNS_MAX,
+        max_shrink_time: SHRINK_MS_MAX,
         failure_persistence: None,
         ..Config::default()
     };

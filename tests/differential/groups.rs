@@ -80,7 +80,7 @@ const STRING: &[Row] = &[
     (14, "SET <key> <value>"),
     (
         14,
-        "SET <key> <value> {NX|XX|GET|KEEPTTL|EX <seconds>|PX <millis>|EXAT <at_seconds>|PXAT <at_millis>|BAD}*",
+        "SET <key> <value> {NX|XX|GET|KEEPTTL|EX <seconds>|PX <millis>|EXAT <at_seconds>|PXAT <at_millis>|!BAD}*",
     ),
     // A time in the past is accepted and the key is gone at the next access, which must not be left to the cron.
     (1, "SET a x EXAT 1 ; EXISTS a"),
@@ -89,7 +89,7 @@ const STRING: &[Row] = &[
     (4, "GETDEL <key>"),
     (
         8,
-        "GETEX <key> {PERSIST|EX <seconds>|PX <millis>|EXAT {<at_seconds>|<past_at>}|PXAT {<at_millis>|<past_at>}|BAD}*",
+        "GETEX <key> {PERSIST|EX <seconds>|PX <millis>|EXAT {<at_seconds>|!<past_at>}|PXAT {<at_millis>|!<past_at>}|!BAD}*",
     ),
     (4, "GETSET <key> <value>"),
     (4, "SETNX <key> <value>"),
@@ -112,7 +112,7 @@ const STRING: &[Row] = &[
     (5, "MSET {<key> <value>}+"),
     (4, "MSETNX {<key> <value>}+"),
     (1, "MSET <key> <value> <key>"),
-    (6, "LCS <key> <key> {LEN|IDX|WITHMATCHLEN|MINMATCHLEN <integer>|BAD}*"),
+    (6, "LCS <key> <key> {LEN|IDX|WITHMATCHLEN|MINMATCHLEN <integer>|!BAD}*"),
     (2, "MSET a ohmytext b mynewtext ; LCS a b {LEN|IDX|WITHMATCHLEN|MINMATCHLEN <integer>}*"),
     (1, "SET huge <huge_value> {EX <seconds>|GET}?"),
     (1, "APPEND huge <huge_value>"),
@@ -130,19 +130,19 @@ const GENERIC: &[Row] = &[
     (3, "TYPE <any_key>"),
     (4, "RENAME <key> <key>"),
     (4, "RENAMENX <key> <key>"),
-    (6, "COPY <key> <key> {DB {<db>|<bad_db>}|REPLACE|BAD}*"),
-    (4, "MOVE <key> {<db>|<db>|<db>|<bad_db>}"),
+    (6, "COPY <key> <key> {DB {<db>|!<bad_db>}|REPLACE|!BAD}*"),
+    (4, "MOVE <key> {<db>|<db>|<db>|!<bad_db>}"),
     // Relative times meet GT and LT only where the outcome does not depend on the milliseconds between two commands.
-    (8, "EXPIRE <any_key> {<seconds>|<seconds>|<extreme_seconds>} {NX|XX|BAD}*"),
-    (4, "PEXPIRE <any_key> {<millis>|<millis>|<extreme_millis>} {NX|XX|BAD}*"),
+    (8, "EXPIRE <any_key> {<seconds>|<seconds>|!<extreme_seconds>} {NX|XX|!BAD}*"),
+    (4, "PEXPIRE <any_key> {<millis>|<millis>|!<extreme_millis>} {NX|XX|!BAD}*"),
     (2, "{EXPIRE|PEXPIRE} <key> <past> {NX|XX|GT|LT}*"),
     (
         6,
-        "EXPIREAT <any_key> {<at_seconds>|<at_seconds>|<past_at>|<extreme_seconds>} {NX|XX|GT|LT|BAD}*",
+        "EXPIREAT <any_key> {<at_seconds>|<at_seconds>|!<past_at>|!<extreme_seconds>} {NX|XX|GT|LT|!BAD}*",
     ),
     (
         6,
-        "PEXPIREAT <any_key> {<at_millis>|<at_millis>|<past_at>|<extreme_millis>} {NX|XX|GT|LT|BAD}*",
+        "PEXPIREAT <any_key> {<at_millis>|<at_millis>|!<past_at>|!<extreme_millis>} {NX|XX|GT|LT|!BAD}*",
     ),
     (4, "PERSIST <any_key>"),
     (3, "TTL <any_key>"),
@@ -151,11 +151,11 @@ const GENERIC: &[Row] = &[
     (3, "PEXPIRETIME <any_key>"),
     (4, "KEYS <glob>"),
     (3, "@SCAN {MATCH <glob>|COUNT <count>|COUNT <count>|TYPE {string|list|nosuch|STRING}}*"),
-    (2, "SCAN 0 COUNT 1000 {MATCH <glob>|COUNT <bad_count>|TYPE string|BAD|BAD x}*"),
+    (2, "SCAN 0 COUNT 1000 {MATCH <glob>|COUNT <bad_count>|TYPE string|!BAD|!BAD x}*"),
     (1, "SCAN <cursor>"),
     (2, "@RANDOMKEY"),
     (4, "OBJECT ENCODING <any_key>"),
-    (2, "OBJECT {REFCOUNT|IDLETIME|FREQ|NOSUCH} <key>"),
+    (2, "OBJECT {REFCOUNT|IDLETIME|FREQ|!NOSUCH} <key>"),
 ];
 
 const CONNECTION: &[Row] = &[
@@ -166,14 +166,14 @@ const CONNECTION: &[Row] = &[
     (3, "HELLO {2|3}"),
     (
         2,
-        "HELLO {2|3|4|1|-1|abc|9223372036854775808} {AUTH default <small>|AUTH nouser x|SETNAME <name>|AUTH x|BAD}*",
+        "HELLO {2|3|4|1|!-1|abc|9223372036854775808} {AUTH default <small>|AUTH nouser x|SETNAME <name>|AUTH x|!BAD}*",
     ),
     (1, "HELLO"),
     (1, "RESET"),
     (3, "CLIENT SETNAME <name>"),
     (3, "CLIENT GETNAME"),
-    (2, "CLIENT NO-EVICT {ON|OFF|BAD}"),
-    (1, "CLIENT REPLY {ON|SKIP|BAD}"),
+    (2, "CLIENT NO-EVICT {ON|OFF|!BAD}"),
+    (1, "CLIENT REPLY {ON|SKIP|!BAD}"),
     (1, "CLIENT REPLY SKIP ; SET <key> <value> ; GET <key>"),
     (1, "CLIENT REPLY OFF ; SET <key> <value> ; INCR <key> ; NOSUCH ; CLIENT REPLY ON"),
     (1, "CLIENT REPLY OFF ; CLIENT REPLY SKIP ; RESET ; GET <key>"),
@@ -187,9 +187,9 @@ const CONNECTION: &[Row] = &[
 
 const SERVER: &[Row] = &[
     (3, "DBSIZE"),
-    (1, "FLUSHDB {SYNC|ASYNC|BAD}?"),
-    (1, "FLUSHALL {SYNC|ASYNC|BAD}?"),
-    (3, "SWAPDB <db> {<db>|<db>|<bad_db>}"),
+    (1, "FLUSHDB {SYNC|ASYNC|!BAD}?"),
+    (1, "FLUSHALL {SYNC|ASYNC|!BAD}?"),
+    (3, "SWAPDB <db> {<db>|<db>|!<bad_db>}"),
     (1, "SWAPDB <bad_db> <db>"),
     (1, "TIME"),
     (3, "CONFIG GET {<directive>}+"),
@@ -197,7 +197,7 @@ const SERVER: &[Row] = &[
     (3, "COMMAND INFO {<command>}+"),
     (
         2,
-        "COMMAND LIST FILTERBY {PATTERN <command_glob>|PATTERN <command_glob>|MODULE nosuch|ACLCAT nosuch|BAD x}",
+        "COMMAND LIST FILTERBY {PATTERN <command_glob>|PATTERN <command_glob>|MODULE nosuch|ACLCAT nosuch|!BAD x}",
     ),
     (1, "COMMAND LIST BAD"),
     (

@@ -13,7 +13,7 @@ use crate::reply::Reply;
 use crate::step::{Arg, ReplyMode, Step};
 
 /// The longest a reply may take; far above any command of the test on a busy machine.
-const REPLY_DEADLINE: Duration = Duration::from_secs(10);
+const REPLY_DEADLINE: Duration = Duration::from_secs(5);
 /// The calls after which a full `SCAN` counts as endless; the keyspaces of the test hold a few dozen keys.
 const SCAN_CALLS_MAX: usize = 1000;
 

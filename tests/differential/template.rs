@@ -3,6 +3,7 @@
 //! ```text
 //! SET <key> <value> {NX|XX|EX <seconds>}*     <word> is a random word of the vocabulary
 //!                                             {a|b} exactly one, {a|b}? none or one, {a|b}+ one to three, {a|b}* none to three
+//! {a|!b}                                      b is rare, as what must be refused should be
 //! MULTI ; INCR <key> ; EXEC                   several commands that stay together
 //! @SCAN {COUNT <count>}?   @RANDOMKEY         the steps that need more than one request
 //! ```
@@ -21,9 +22,11 @@ use crate::vocabulary;
 /// The most often a `*` or `+` group is repeated.
 const REPEATS_MAX: usize = 3;
 
-/// `<keys>`: a number of keys and the keys, the one word that is several arguments.
+/// `<list_keys>` and the like: a number of keys and the keys, the one kind of word that is several arguments.
 const COUNTED_KEYS: &str =
-    "{1 <key>|2 <key> <key>|2 <key> <key>|3 <key> <key> <key>|2 <key>|0 <key>|-1 <key>|x <key>}";
+    "{1 <key>|2 <key> <key>|3 <key> <key> <key>|!2 <key>|!0 <key>|!-1 <key>|!x <key>}";
+/// How much rarer a `!` alternative is.
+const RARELY: u32 = 12;
 
 /// A strategy for the steps a template describes. Panics on a template that is not well-formed.
 pub fn steps(template: &str) -> BoxedStrategy<Vec<Step>> {
@@ -112,6 +115,7 @@ enum Token<'t> {
     Word(&'t str),
     Open,
     Or,
+    Rarely,
     Close { least: usize, most: usize },
 }
 
@@ -122,6 +126,7 @@ fn tokens(template: &str) -> Vec<Token<'_>> {
         let (token, length) = match first {
             '{' => (Token::Open, 1),
             '|' => (Token::Or, 1),
+            '!' => (Token::Rarely, 1),
             '}' => close(rest),
             '<' => {
                 let end =
@@ -159,11 +164,14 @@ fn arguments(template: &str) -> BoxedStrategy<Vec<Arg>> {
 fn sequence<'t>(tokens: &mut Peekable<impl Iterator<Item = Token<'t>>>) -> BoxedStrategy<Vec<Arg>> {
     let mut parts: Vec<BoxedStrategy<Vec<Arg>>> = Vec::new();
     while let Some(token) =
-        tokens.next_if(|token| !matches!(token, Token::Or | Token::Close { .. }))
+        tokens.next_if(|token| !matches!(token, Token::Or | Token::Rarely | Token::Close { .. }))
     {
         parts.push(match token {
             Token::Literal(text) => Just(vec![text.as_bytes().to_vec()]).boxed(),
-            Token::Word("keys") => arguments(COUNTED_KEYS),
+            // As in `<list_keys>`: counted `<list_key>`s.
+            Token::Word(name) if name.ends_with("_keys") => arguments(
+                &COUNTED_KEYS.replace("<key>", &format!("<{}>", name.trim_end_matches('s'))),
+            ),
             Token::Word(name) => vocabulary::word(name).prop_map(|arg| vec![arg]).boxed(),
             _ => group(tokens),
         });
@@ -173,15 +181,17 @@ fn sequence<'t>(tokens: &mut Peekable<impl Iterator<Item = Token<'t>>>) -> Boxed
 
 /// The alternatives after a `{`, with their `}`.
 fn group<'t>(tokens: &mut Peekable<impl Iterator<Item = Token<'t>>>) -> BoxedStrategy<Vec<Arg>> {
-    let mut alternatives = vec![sequence(tokens)];
+    let mut alternatives = Vec::new();
     loop {
+        let weight = if tokens.next_if_eq(&Token::Rarely).is_some() { 1 } else { RARELY };
+        alternatives.push((weight, sequence(tokens)));
         match tokens.next() {
-            Some(Token::Or) => alternatives.push(sequence(tokens)),
+            Some(Token::Or) => {}
             Some(Token::Close { least, most }) => {
-                let one = Union::new(alternatives);
+                let one = Union::new_weighted(alternatives);
                 return vec(one, least..=most).prop_map(|repeats| repeats.concat()).boxed();
             }
-            _ => panic!("`{{` without `}}`"),
+            _ => panic!("`{{` without `}}`, or `!` inside an alternative"),
         }
     }
 }

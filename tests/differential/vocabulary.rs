@@ -88,13 +88,18 @@ const BAD_TIMES: &[&[u8]] =
 pub fn word(name: &str) -> BoxedStrategy<Arg> {
     match name {
         "key" => prop_oneof![6 => list(&KEYS[..3]), 2 => list(&KEYS[3..])].boxed(),
+        // Each type has a key where it is at home, and meets the others elsewhere.
+        "list_key" => prop_oneof![3 => list(&[b"a"]), 2 => word("key")].boxed(),
+        "hash_key" => prop_oneof![3 => list(&[b"b"]), 2 => word("key")].boxed(),
+        "set_key" => prop_oneof![3 => list(&[b"c"]), 2 => word("key")].boxed(),
+        "zset_key" => prop_oneof![3 => list(&[b"key:1"]), 2 => word("key")].boxed(),
         "any_key" => prop_oneof![9 => word("key"), 1 => list(&[HUGE_KEY])].boxed(),
         "value" => prop_oneof![8 => list(SMALL), 5 => list(INTEGERS), 2 => list(FLOATS), 2 => long()].boxed(),
         "huge_value" => Just(b"0123456789".repeat(2048)).boxed(),
         "integer" => prop_oneof![6 => list(&INTEGERS[..5]), 3 => list(INTEGERS)].boxed(),
         "float" => prop_oneof![6 => list(&FLOATS[..6]), 3 => list(FLOATS), 1 => list(INTEGERS)].boxed(),
         "small" => list(SMALL),
-        "index" => prop_oneof![6 => (-12..12_i32).prop_map(number), 1 => list(INTEGERS)].boxed(),
+        "index" => prop_oneof![4 => (-3..4_i32).prop_map(number), 3 => (-12..12_i32).prop_map(number), 1 => list(INTEGERS)].boxed(),
         // Never 536870911: one byte there makes a string of exactly the 512 MB that are allowed.
         "offset" => prop_oneof![
             6 => (0..20_i32).prop_map(number),
@@ -113,7 +118,7 @@ pub fn word(name: &str) -> BoxedStrategy<Arg> {
         // 292 million years and what lies just beyond: seconds that overflow as milliseconds.
         "extreme_seconds" => list(&[b"9223370000000000", b"9223372036854775", b"9223372036854776", b"-9223372036854776"]),
         "extreme_millis" => list(&[b"9223370000000000000", b"9223372036854775807", b"9223372036854775808"]),
-        "small_index" => list(&[b"0", b"1", b"2", b"-1", b"x"]),
+        "small_index" => prop_oneof![9 => list(&[b"0", b"1", b"2", b"-1"]), 1 => list(&[b"x", b"99"])].boxed(),
         "bit_offset" => {
             prop_oneof![6 => (0..70_i32).prop_map(number), 1 => list(&[b"4294967296", b"-1", b"x"])].boxed()
         }

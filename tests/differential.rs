@@ -213,7 +213,12 @@ fn read_command(reader: &str, key: &[u8]) -> Step {
 
 /// The stream, one command a line, and the two answers to step `at` of `steps`: FLUSHALL, stream, inspection.
 fn report(stream: &[Step], steps: &[Step], at: usize, reference: &Answer, ours: &Answer) -> String {
-    let mut lines = vec!["the servers answer differently".to_owned()];
+    let lost = [reference, ours].iter().any(|answer| matches!(answer, Answer::Lost(_)));
+    let mut lines = vec![match lost {
+        // Replies that were under way die with a server, so the culprit may come later.
+        true => "a server was lost at the marked step, or at one sent together with it".to_owned(),
+        false => "the servers answer differently".to_owned(),
+    }];
     for (i, step) in stream.iter().enumerate() {
         let mark = if i + 1 == at { '>' } else { ' ' };
         lines.push(format!("{mark} {step}"));

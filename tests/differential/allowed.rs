@@ -169,3 +169,49 @@ fn command_info(reply: &Reply) -> Option<Reply> {
     });
     Some(Reply::Aggregate { kind: *kind, items: commands.collect() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allows(command: &str, mut reference: &[u8], mut ours: &[u8]) -> bool {
+        let step = Step::command(&command.split(' ').collect::<Vec<_>>());
+        let answer = |bytes: &mut &[u8]| Answer::Reply(Reply::read(bytes).unwrap());
+        same(&step, &answer(&mut reference), &answer(&mut ours))
+    }
+
+    #[test]
+    fn without_a_rule_every_byte_counts() {
+        assert!(allows("GET a", b"$1\r\na\r\n", b"$1\r\na\r\n"));
+        assert!(!allows("GET a", b"$1\r\na\r\n", b"+a\r\n"));
+        assert!(!allows("GET a", b"$-1\r\n", b"_\r\n"));
+        assert!(!allows("OBJECT ENCODING a", b":1\r\n", b":2\r\n"));
+    }
+
+    #[test]
+    fn a_rule_covers_what_it_says_and_no_more() {
+        assert!(allows("keys *", b"*2\r\n+a\r\n+b\r\n", b"*2\r\n+b\r\n+a\r\n"));
+        assert!(!allows("KEYS *", b"*2\r\n+a\r\n+b\r\n", b"*2\r\n+b\r\n+b\r\n"));
+        assert!(!allows("KEYS *", b"*1\r\n+a\r\n", b"~1\r\n+a\r\n"));
+        assert!(allows("TTL a", b":100\r\n", b":99\r\n"));
+        assert!(!allows("TTL a", b":100\r\n", b":94\r\n"));
+        assert!(!allows("TTL a", b":-1\r\n", b":-2\r\n"));
+        assert!(allows(
+            "HGETALL a",
+            b"%2\r\n+a\r\n+1\r\n+b\r\n+2\r\n",
+            b"%2\r\n+b\r\n+2\r\n+a\r\n+1\r\n"
+        ));
+        assert!(!allows(
+            "HGETALL a",
+            b"%2\r\n+a\r\n+1\r\n+b\r\n+2\r\n",
+            b"%2\r\n+b\r\n+1\r\n+a\r\n+2\r\n"
+        ));
+    }
+
+    #[test]
+    fn no_rule_covers_an_error() {
+        assert!(!allows("TIME x", b"-ERR a\r\n", b"-ERR b\r\n"));
+        assert!(!allows("CLIENT ID", b":1\r\n", b"-ERR b\r\n"));
+        assert!(allows("CLIENT ID", b":1\r\n", b":2\r\n"));
+    }
+}

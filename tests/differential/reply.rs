@@ -134,3 +134,44 @@ fn read_bulk(from: &mut impl BufRead, length: usize) -> io::Result<Vec<u8>> {
 fn read_items(from: &mut impl BufRead, count: usize) -> io::Result<Vec<Reply>> {
     (0..count).map(|_| Reply::read(from)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(mut bytes: &[u8]) -> io::Result<Reply> {
+        Reply::read(&mut bytes)
+    }
+
+    #[test]
+    fn every_type_is_read_and_printed() {
+        let cases: [(&[u8], &str); 8] = [
+            (b"+OK\r\n", "+OK"),
+            (b"-ERR no\r\n", "-ERR no"),
+            (b":-3\r\n", ":-3"),
+            (b"$3\r\na\r\n\r\n", "$\"a\\r\\n\""),
+            (b"*2\r\n$-1\r\n*0\r\n", "*[$-1 *[]]"),
+            (b"%1\r\n+a\r\n,1.5\r\n", "%[+a ,1.5]"),
+            (b"~1\r\n#t\r\n", "~[#t]"),
+            (b"_\r\n", "_"),
+        ];
+        for (bytes, printed) in cases {
+            assert_eq!(read(bytes).unwrap().to_string(), printed);
+        }
+    }
+
+    #[test]
+    fn what_is_not_in_canonical_form_is_no_reply() {
+        for bytes in
+            [&b"$01\r\na\r\n"[..], b"*-2\r\n", b"$1\r\nab\r\n", b"+OK\n", b"OK\r\n", b"%x\r\n"]
+        {
+            assert_eq!(
+                read(bytes).unwrap_err().kind(),
+                io::ErrorKind::InvalidData,
+                "{}",
+                bytes.escape_ascii()
+            );
+        }
+        assert_eq!(read(b"").unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+}

@@ -162,3 +162,38 @@ impl ReplyMode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn client_reply_decides_what_is_answered() {
+        let mut mode = ReplyMode::default();
+        let expected = [
+            ("GET a", true),
+            ("client reply skip", false),
+            ("GET a", false),
+            ("GET a", true),
+            ("CLIENT REPLY SKIP", false),
+            ("CLIENT REPLY ON", true),
+            ("CLIENT REPLY OFF", false),
+            ("CLIENT REPLY SKIP", false),
+            ("CLIENT REPLY BAD", false),
+            ("RESET", true),
+            ("CLIENT REPLY BAD", true),
+        ];
+        for (words, answered) in expected {
+            let step = Step::command(&words.split(' ').collect::<Vec<_>>());
+            assert_eq!(mode.expects_reply(&step), answered, "{words}");
+        }
+    }
+
+    #[test]
+    fn a_stream_is_printed_as_one_would_type_it() {
+        assert_eq!(
+            Step::command(&["SET", "k", "a b", "XX", "EX", "100"]).to_string(),
+            "SET \"k\" \"a b\" XX EX 100"
+        );
+    }
+}

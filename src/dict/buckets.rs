@@ -8,17 +8,19 @@ use super::bucket::Bucket;
 
 /// Buckets per chunk.
 pub(super) const CHUNK: usize = 64;
+/// The longest run. Beyond it a chunk more is at most a quarter more.
+pub(super) const RUN_MAX: usize = 4 * CHUNK;
 
-/// Up to a chunk of buckets, of any number, or several whole chunks.
+/// Up to [`RUN_MAX`] buckets, of any number, or more in whole chunks.
 pub(super) enum Buckets {
     Run(Box<[Bucket]>),
     Chunks(Box<[Box<[Bucket; CHUNK]>]>),
 }
 
 impl Buckets {
-    /// `count` empty buckets: at least 1, and beyond [`CHUNK`] a multiple of it.
+    /// `count` empty buckets: at least 1, and beyond [`RUN_MAX`] a multiple of [`CHUNK`].
     pub(super) fn new(count: usize) -> Self {
-        if count <= CHUNK {
+        if count <= RUN_MAX {
             return Self::Run(vec![Bucket::default(); count].into_boxed_slice());
         }
         assert!(count.is_multiple_of(CHUNK), "whole chunks");

@@ -43,20 +43,28 @@ pub const LIST: &[Row] = &[
     (3, "RPOPLPUSH <list_key> <list_key>"),
     (5, "LMOVE <list_key> <list_key> {LEFT|RIGHT|!BAD} {LEFT|RIGHT}"),
     (4, "LMPOP <list_keys> {LEFT|RIGHT|!BAD} {COUNT {<count>|!<bad_count>}|!BAD}*"),
-    (1, "{BLPOP|BRPOP} {<list_key>}+ {0.001|!-1|!x|!9223372036854775807}"),
-    (1, "BLMOVE <list_key> <list_key> {LEFT|RIGHT} {LEFT|RIGHT} {0.001|!-1|!x}"),
-    (1, "BRPOPLPUSH <list_key> <list_key> {0.001|!-1|!x}"),
-    (1, "BLMPOP {0.001|!-1|!x} <list_keys> {LEFT|RIGHT} {COUNT <count>}?"),
+    // One row for all that block: Redis looks for timeouts that are due ten times a second.
+    (
+        1,
+        "{{BLPOP|BRPOP} <list_key> <wait>|BLMOVE <list_key> <key> LEFT RIGHT <wait>|BRPOPLPUSH <list_key> <key> <wait>|BLMPOP <wait> <list_keys> LEFT}",
+    ),
+    (
+        1,
+        "DEL a ; RPUSH a {<value>}+ ; {BLPOP b a <wait>|BRPOP a b <wait>|BLMOVE a b LEFT RIGHT <wait>|BLMPOP <wait> 2 b a RIGHT COUNT 2}",
+    ),
     (
         4,
-        "SORT <list_key> {ALPHA|ASC|DESC|LIMIT <small_index> <small_index>|GET #|GET <list_key>|STORE <list_key>|!BAD}*",
+        "SORT <list_key> {ASC|DESC|LIMIT <small_index> <small_index>|GET #|GET <list_key>|STORE <list_key>|!BAD}*",
     ),
-    // BY without ALPHA: missing weights are equal, and only numeric sorting then falls back to the elements.
-    (1, "SORT <list_key> BY key:* {DESC|GET #|STORE <list_key>}*"),
+    // ALPHA compares with strcoll, to which everything after a zero byte is equal: only texts without one have an order.
     (
         2,
-        "SORT_RO <list_key> {ALPHA|ASC|DESC|LIMIT <small_index> <small_index>|GET #|STORE <list_key>}*",
+        "DEL a ; {RPUSH|SADD} a {<text>}+ ; {SORT|SORT_RO} a ALPHA {DESC|ASC|LIMIT <small_index> <small_index>|GET #}*",
     ),
+    (1, "DEL a ; {RPUSH|SADD} a {<text>}+ {<text>}+ ; SORT a ALPHA {DESC|STORE <key>|LIMIT 1 3}*"),
+    // BY without ALPHA: missing weights are equal, and only numeric sorting then falls back to the elements.
+    (1, "SORT <list_key> BY key:* {DESC|GET #|STORE <list_key>}*"),
+    (2, "SORT_RO <list_key> {ASC|DESC|LIMIT <small_index> <small_index>|GET #|STORE <list_key>}*"),
 ];
 
 /// Hashes.
@@ -145,8 +153,10 @@ pub const SORTED_SET: &[Row] = &[
     (2, "ZREMRANGEBYLEX <zset_key> <lex_bound> <lex_bound>"),
     (4, "{ZPOPMIN|ZPOPMAX} <zset_key> {<count>|!<bad_count>}?"),
     (3, "ZMPOP <zset_keys> {MIN|MAX|!BAD} {COUNT {<count>|!<bad_count>}}*"),
-    (1, "{BZPOPMIN|BZPOPMAX} {<zset_key>}+ {0.001|!-1|!x}"),
-    (1, "BZMPOP {0.001|!-1|!x} <zset_keys> {MIN|MAX} {COUNT <count>}?"),
+    (
+        1,
+        "{{BZPOPMIN|BZPOPMAX} <zset_key> <key> <wait>|BZMPOP <wait> <zset_keys> {MIN|MAX} {COUNT <count>}?}",
+    ),
     (
         5,
         "{ZUNION|ZINTER} <zset_keys> {WEIGHTS <float>|WEIGHTS <float> <float>|AGGREGATE {SUM|MIN|MAX|!BAD}|WITHSCORES|!BAD}*",

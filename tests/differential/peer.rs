@@ -50,6 +50,7 @@ impl Peer {
             }
         }
         let log = log_tail(&directory);
+        let _ = fs::remove_dir_all(&directory);
         let error = last_error.expect("there was an attempt");
         Err(io::Error::other(format!("{name} ({program}) does not start: {error}\n{log}")))
     }
@@ -113,6 +114,8 @@ fn spawn(command_line: &[String], directory: &Path) -> io::Result<(Child, Socket
             "no",
         ])
         .args(flags)
+        // SORT ALPHA follows the locale; bytes are what both can be held to.
+        .env("LC_ALL", "C")
         .current_dir(directory)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)

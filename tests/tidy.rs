@@ -40,7 +40,10 @@ fn code_without_tests(text: &str) -> &str {
 }
 
 fn layer_of(module: &str) -> usize {
-    LAYERS.iter().position(|layer| layer.contains(&module)).unwrap_or_else(|| panic!("{module} has no layer"))
+    LAYERS
+        .iter()
+        .position(|layer| layer.contains(&module))
+        .unwrap_or_else(|| panic!("{module} has no layer"))
 }
 
 fn module_of(path: &Path) -> String {
@@ -75,11 +78,16 @@ fn imports_point_down() {
         }
         let text = fs::read_to_string(&path).unwrap();
         for used in code_without_tests(&text).split("crate::").skip(1) {
-            let used: String = used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let used: String =
+                used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             if used.is_empty() {
                 continue; // use crate::{...}: not the style here, and caught by the next assertion's panic if it were
             }
-            assert!(layer_of(&used) <= layer_of(&module), "{} uses crate::{used}, which is above it", path.display());
+            assert!(
+                layer_of(&used) <= layer_of(&module),
+                "{} uses crate::{used}, which is above it",
+                path.display()
+            );
         }
     }
 }
@@ -97,7 +105,9 @@ fn only_net_knows_mio() {
 fn nothing_is_left_open() {
     for path in sources() {
         let text = fs::read_to_string(&path).unwrap();
-        for word in ["todo!(", "unimplemented!(", concat!("TO", "DO"), concat!("FIX", "ME"), "#[ignore]"] {
+        for word in
+            ["todo!(", "unimplemented!(", concat!("TO", "DO"), concat!("FIX", "ME"), "#[ignore]"]
+        {
             assert!(!text.contains(word), "{} has {word}", path.display());
         }
     }

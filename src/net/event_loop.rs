@@ -241,6 +241,7 @@ impl EventLoop {
         if let Some(config) = self.actions.listen.take() {
             let result = self.listeners.listen(self.poll.registry(), &config);
             service.listen_result(result.map_err(|error| error.to_string()));
+            self.timer_due_us = Some(0); // a client may be waiting for the answer: it leaves with the next `end_turn`
         }
         if std::mem::take(&mut self.actions.stop_accepting) {
             self.listeners.close();

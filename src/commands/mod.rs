@@ -2,6 +2,7 @@
 
 mod ctx;
 mod error;
+mod help;
 mod registry;
 pub mod table;
 

@@ -312,43 +312,29 @@ impl Database {
         object
     }
 
-    /// Gives the key at `slot` to `other` under the name `key`, which must not exist there: O(1) for big values.
-    pub fn copy_to_new_name(&mut self, slot: Slot, key: &[u8]) {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let source = self.entry(slot);
-        scratch.clear();
-        scratch.extend_from_slice(source.value());
-        let (kind, encoding) = (source.kind(), source.encoding());
-        let attributes =
-            Attributes { expire_at_ms: source.expire_at_ms(), access: source.access() };
-        if encoding == Encoding::Object {
-            let copy = self.objects.get(object_number(&scratch)).clone();
-            scratch.copy_from_slice(&self.objects.insert(copy).to_le_bytes());
-        }
-        self.put(None, key, kind, encoding, &scratch, attributes);
-        self.scratch = scratch;
-        self.scratch.shrink_to(INLINE_MAX);
+    /// Takes the key at `slot` out, to be stored again by `attach`. O(1) however big the value is.
+    pub fn detach(&mut self, slot: Slot) -> Detached {
+        let block = self.blocks.block(self.dict.handle(slot)).to_vec();
+        Detached { block, object: self.remove(slot) }
     }
 
-    /// Copies the key at `slot` into `target`, where it must not exist. Long strings are shared, not copied.
-    pub fn copy_to(&self, slot: Slot, target: &mut Self, key: &[u8]) {
-        let source = self.entry(slot);
-        let attributes =
-            Attributes { expire_at_ms: source.expire_at_ms(), access: source.access() };
-        if source.encoding() == Encoding::Object {
-            let number =
-                target.objects.insert(self.objects.get(object_number(source.value())).clone());
-            target.put(
-                None,
-                key,
-                source.kind(),
-                Encoding::Object,
-                &number.to_le_bytes(),
-                attributes,
-            );
-        } else {
-            target.put(None, key, source.kind(), source.encoding(), source.value(), attributes);
-        }
+    /// A copy of the key at `slot` with the access clock of a new key. Long strings are shared, not copied.
+    pub fn duplicate(&self, slot: Slot, access: u32) -> Detached {
+        let entry = self.entry(slot);
+        let object = (entry.encoding() == Encoding::Object)
+            .then(|| self.objects.get(object_number(entry.value())).clone());
+        let mut block = self.blocks.block(self.dict.handle(slot)).to_vec();
+        entry::set_access(&mut block, access);
+        Detached { block, object }
+    }
+
+    /// Stores what was taken out or copied under the name `key`, which must not be there.
+    pub fn attach(&mut self, key: &[u8], detached: Detached) {
+        let Parts { kind, encoding, value, expire_at_ms, access, .. } =
+            Entry::new(&detached.block).parts();
+        let number = detached.object.map(|object| self.objects.insert(object).to_le_bytes());
+        let value = number.as_ref().map_or(value, |number| &number[..]);
+        self.put(None, key, kind, encoding, value, Attributes { expire_at_ms, access });
     }
 
     /// One step of a scan (see `Dict::scan`): calls `emit` with some entries and returns the next cursor, 0 at the end.
@@ -398,6 +384,12 @@ impl Database {
         }
         Sweep { expired: due.len(), buckets: swept.buckets, round_finished: swept.round_finished }
     }
+}
+
+/// A key and its value outside of any database, on the way to another name or another database.
+pub struct Detached {
+    block: Vec<u8>,
+    object: Option<Object>,
 }
 
 /// What one step of the expiry sweep did.

@@ -1,0 +1,266 @@
+//! Keys that get another name or go to another database, their expire times with them.
+//!
+//! Looking for the target may remove a key that is due, and a removal moves slots: so the target comes first.
+
+use crate::commands::{CommandError, CommandResult, Ctx};
+use crate::dict::Slot;
+use crate::resp::Args;
+use crate::resp::number::parse_i64;
+
+const SAME_OBJECT: CommandError =
+    CommandError::Text("ERR source and destination objects are the same");
+
+/// `RENAME key newkey` -> `+OK`; what `newkey` held is gone. O(1).
+pub(super) fn rename(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
+    let (key, new_key) = (args.key(1), args.key(2));
+    let slot = ctx.db.find_write(key).ok_or(CommandError::NoSuchKey)?;
+    if key != new_key {
+        move_key(ctx, slot, key, ctx.db.index, new_key);
+    }
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// `RENAMENX key newkey` -> whether it was renamed: `newkey` must not be there. O(1).
+pub(super) fn renamenx(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
+    let (key, new_key) = (args.key(1), args.key(2));
+    let is_free = ctx.db.find(new_key).is_none();
+    let slot = ctx.db.find_write(key).ok_or(CommandError::NoSuchKey)?;
+    if is_free {
+        move_key(ctx, slot, key, ctx.db.index, new_key);
+    }
+    ctx.reply.integer(i64::from(is_free));
+    Ok(())
+}
+
+/// `MOVE key db` -> whether it was moved: it must be here and not there. O(1).
+pub(super) fn move_to_db(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
+    let key = args.key(1);
+    let target = db_index(ctx, args.bytes(2))?;
+    if target == ctx.db.index {
+        return Err(SAME_OBJECT);
+    }
+    let is_free = ctx.db.keyspace.db(target).find(key).is_none();
+    let found = ctx.db.find_write(key).filter(|_| is_free);
+    if let Some(slot) = found {
+        move_key(ctx, slot, key, target, key);
+    }
+    ctx.reply.integer(i64::from(found.is_some()));
+    Ok(())
+}
+
+fn move_key(ctx: &mut Ctx<'_>, slot: Slot, key: &[u8], target: usize, new_key: &[u8]) {
+    ctx.db.move_at(slot, target, new_key);
+    ctx.modified(key);
+    ctx.modified_in(target, new_key);
+}
+
+/// `COPY source destination [DB destination-db] [REPLACE]` -> whether it was copied. O(1) for strings: long ones are
+/// shared until one of them is changed.
+pub(super) fn copy(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
+    let (key, new_key) = (args.key(1), args.key(2));
+    let CopyOptions { target, replace } = CopyOptions::parse(ctx, args.tail(3))?;
+    if target == ctx.db.index && key == new_key {
+        return Err(SAME_OBJECT);
+    }
+    let is_free = ctx.db.keyspace.db(target).find(new_key).is_none();
+    let found = ctx.db.find_read(key).filter(|_| is_free || replace);
+    if let Some(slot) = found {
+        ctx.db.copy_at(slot, target, new_key);
+        ctx.modified_in(target, new_key);
+    }
+    ctx.reply.integer(i64::from(found.is_some()));
+    Ok(())
+}
+
+struct CopyOptions {
+    target: usize,
+    replace: bool,
+}
+
+impl CopyOptions {
+    fn parse(ctx: &Ctx<'_>, mut rest: Args<'_>) -> Result<Self, CommandError> {
+        let mut options = Self { target: ctx.db.index, replace: false };
+        while let Some(option) = rest.get(0) {
+            if option.eq_ignore_ascii_case(b"replace") {
+                options.replace = true;
+                rest = rest.tail(1);
+            } else if option.eq_ignore_ascii_case(b"db") {
+                options.target = db_index(ctx, rest.get(1).ok_or(CommandError::Syntax)?)?;
+                rest = rest.tail(2);
+            } else {
+                return Err(CommandError::Syntax);
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// The database that `argument` names.
+fn db_index(ctx: &Ctx<'_>, argument: &[u8]) -> Result<usize, CommandError> {
+    let number = parse_i64(argument).ok_or(CommandError::NotAnInteger)?;
+    let number = i32::try_from(number).map_err(|_| {
+        CommandError::Text(
+            "ERR value is out of range, value must between -2147483648 and 2147483647",
+        )
+    })?;
+    usize::try_from(number)
+        .ok()
+        .filter(|&index| index < ctx.db.keyspace.databases_len())
+        .ok_or(CommandError::DbIndexOutOfRange)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::server::testing::TestServer;
+
+    /// A string in each way a string can be stored: integer, in the entry, as an object.
+    fn values() -> [String; 3] {
+        ["12345".into(), "short".into(), "x".repeat(5000)]
+    }
+
+    fn bulk(value: &str) -> String {
+        format!("${} {value}", value.len())
+    }
+
+    /// Runs a command in another database, as a client of its own.
+    fn run_in(redis: &mut TestServer, db: usize, line: &str) -> String {
+        let client = redis.connect();
+        redis.server.state.clients.get_mut(client).db = db;
+        redis.run_as(client, line).0
+    }
+
+    #[test]
+    fn rename_takes_value_and_time_along() {
+        for value in values() {
+            let mut redis = TestServer::new();
+            redis.run(&format!("SET a {value}"));
+            redis.run("SET b other");
+            redis.run("EXPIRE a 10");
+            redis.run("RENAME a b").is("+OK");
+            redis.run("EXISTS a").is(":0");
+            redis.run("GET b").is(&bulk(&value));
+            redis.run("TTL b").is(":10");
+            redis.advance_ms(10_001);
+            redis.run("EXISTS b").is(":0");
+        }
+    }
+
+    #[test]
+    fn rename_does_not_inherit_the_time_of_the_target() {
+        let mut redis = TestServer::new();
+        redis.run("SET a 1");
+        redis.run("SET b 2");
+        redis.run("EXPIRE b 10");
+        redis.run("RENAME a b").is("+OK");
+        redis.run("TTL b").is(":-1");
+    }
+
+    #[test]
+    fn rename_of_a_missing_key_is_an_error_even_to_itself() {
+        let mut redis = TestServer::new();
+        redis.run("RENAME a b").is("-ERR no such key");
+        redis.run("RENAME a a").is("-ERR no such key");
+        redis.run("RENAMENX a b").is("-ERR no such key");
+        redis.run("SET a 1");
+        let before = redis.server.state.dirty;
+        redis.run("RENAME a a").is("+OK");
+        redis.run("RENAMENX a a").is(":0");
+        assert_eq!(redis.server.state.dirty, before);
+        redis.run("GET a").is("$1 1");
+    }
+
+    #[test]
+    fn renamenx_spares_a_key_that_is_there_but_not_one_that_is_due() {
+        let mut redis = TestServer::new();
+        redis.run("SET a 1");
+        redis.run("SET b 2");
+        redis.run("RENAMENX a b").is(":0");
+        redis.run("GET b").is("$1 2");
+        redis.run("PEXPIRE b 10");
+        redis.server.state.active_expire = false;
+        redis.advance_ms(11);
+        redis.run("RENAMENX a b").is(":1");
+        redis.run("GET b").is("$1 1");
+        redis.run("TTL b").is(":-1");
+        redis.run("EXISTS a").is(":0");
+    }
+
+    #[test]
+    fn move_takes_value_and_time_along() {
+        for value in values() {
+            let mut redis = TestServer::new();
+            redis.run(&format!("SET k {value}"));
+            redis.run("PEXPIRE k 5000");
+            redis.run("MOVE k 10").is(":1");
+            redis.run("EXISTS k").is(":0");
+            assert_eq!(run_in(&mut redis, 10, "GET k"), bulk(&value));
+            assert_eq!(run_in(&mut redis, 10, "PTTL k"), ":5000");
+            redis.run("SET k again");
+            redis.run("MOVE k 10").is(":0");
+            redis.run("GET k").is("$5 again");
+            redis.run("MOVE missing 10").is(":0");
+        }
+    }
+
+    #[test]
+    fn move_and_copy_refuse_databases_that_are_not_there() {
+        let mut redis = TestServer::new();
+        redis.run("SET k v");
+        for command in ["MOVE k", "COPY k k DB", "MOVE missing"] {
+            redis.run(&format!("{command} 16")).is("-ERR DB index is out of range");
+            redis.run(&format!("{command} -1")).is("-ERR DB index is out of range");
+            redis.run(&format!("{command} x")).is("-ERR value is not an integer or out of range");
+            redis
+                .run(&format!("{command} 3000000000"))
+                .is("-ERR value is out of range, value must between -2147483648 and 2147483647");
+        }
+        redis.run("MOVE k 0").is("-ERR source and destination objects are the same");
+        redis.run("COPY k k").is("-ERR source and destination objects are the same");
+        redis.run("COPY k k DB 0").is("-ERR source and destination objects are the same");
+        redis.run("COPY k x DB").is("-ERR syntax error");
+        redis.run("COPY k x FOO").is("-ERR syntax error");
+    }
+
+    #[test]
+    fn copy_is_independent_of_its_source() {
+        for value in values() {
+            let mut redis = TestServer::new();
+            redis.run(&format!("SET a {value}"));
+            redis.run("EXPIRE a 10");
+            redis.run("COPY a b").is(":1");
+            redis.run("SET a changed");
+            redis.run("GET b").is(&bulk(&value));
+            redis.run("TTL b").is(":10");
+            redis.run("TTL a").is(":-1");
+        }
+    }
+
+    #[test]
+    fn copy_replaces_only_when_told_to() {
+        let mut redis = TestServer::new();
+        redis.run("SET a 1");
+        redis.run("SET b 2");
+        redis.run("EXPIRE b 10");
+        redis.run("COPY a b").is(":0");
+        redis.run("GET b").is("$1 2");
+        redis.run("COPY a b replace").is(":1");
+        redis.run("GET b").is("$1 1");
+        redis.run("TTL b").is(":-1");
+        redis.run("COPY missing b REPLACE").is(":0");
+        redis.run("GET b").is("$1 1");
+    }
+
+    #[test]
+    fn copy_reaches_other_databases() {
+        for value in values() {
+            let mut redis = TestServer::new();
+            redis.run(&format!("SET a {value}"));
+            redis.run("COPY a a DB 3").is(":1");
+            redis.run("COPY a a DB 3").is(":0");
+            redis.run("COPY a a REPLACE DB 3").is(":1");
+            assert_eq!(run_in(&mut redis, 3, "GET a"), bulk(&value));
+            redis.run("GET a").is(&bulk(&value));
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The `HELP` subcommand of the commands that have subcommands.
+
+use super::Ctx;
+
+/// Writes the help of `command` (in capitals): a line that says what it is, `lines`, and what `HELP` does.
+pub fn reply_help(ctx: &mut Ctx<'_>, command: &str, lines: &[&str]) {
+    ctx.reply.array(lines.len() + 3);
+    ctx.reply
+        .simple(&format!("{command} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+    for line in lines.iter().chain(&["HELP", "    Prints this help."]) {
+        ctx.reply.simple(line);
+    }
+}

@@ -1,0 +1,273 @@
+//! How commands see the data: one database, at one time, with keys that are due already gone.
+
+use rand::RngExt as _;
+
+use super::Keyspace;
+use super::database::{Attributes, Database, Detached};
+use super::entry::Entry;
+use super::value::{NewString, StringValue, WrongType};
+use crate::dict::Slot;
+
+/// Keys drawn before `random_key` looks at all of them: only a database full of keys that are due gets there.
+const RANDOM_KEY_TRIES: usize = 100;
+
+/// What happens to the expire time of a key that is set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Expiry {
+    /// The key never expires.
+    Clear,
+    /// As it was.
+    Keep,
+    /// Unix milliseconds.
+    At(i64),
+}
+
+/// One database at one time. Keys that are due are gone for whoever looks through it.
+pub struct Db<'a> {
+    /// The keyspace, for the commands that reach beyond one database.
+    pub keyspace: &'a mut Keyspace,
+    /// Which database.
+    pub index: usize,
+    /// Whether finding a key counts as an access (`CLIENT NO-TOUCH`).
+    pub touch: bool,
+}
+
+impl Db<'_> {
+    /// The time, in Unix milliseconds.
+    pub fn now_ms(&self) -> i64 {
+        self.keyspace.now_ms
+    }
+
+    /// The database as it is stored.
+    #[inline]
+    pub fn database(&self) -> &Database {
+        &self.keyspace.databases[self.index]
+    }
+
+    #[inline]
+    fn database_mut(&mut self) -> &mut Database {
+        &mut self.keyspace.databases[self.index]
+    }
+
+    /// Where `key` is, if it is there and not due. A key that is due is removed. Counts nothing and touches nothing.
+    #[inline]
+    pub fn find(&mut self, key: &[u8]) -> Option<Slot> {
+        let slot = self.database().find(key)?;
+        if is_due(self.database().entry(slot), self.keyspace.now_ms) {
+            self.expire(slot);
+            return None;
+        }
+        Some(slot)
+    }
+
+    #[cold]
+    fn expire(&mut self, slot: Slot) {
+        if !self.keyspace.expiry_frozen {
+            self.keyspace.stats.expired += 1;
+            self.remove(slot);
+        }
+    }
+
+    /// Where `key` is, for a command that asks about it and not for its value (`EXISTS`, `TTL`): counts a hit or a miss,
+    /// and no access.
+    #[inline]
+    pub fn find_peek(&mut self, key: &[u8]) -> Option<Slot> {
+        let found = self.find(key);
+        match found {
+            Some(_) => self.keyspace.stats.hits += 1,
+            None => self.keyspace.stats.misses += 1,
+        }
+        found
+    }
+
+    /// Where `key` is, for a command that reads it: counts a hit or a miss, and the access.
+    #[inline]
+    pub fn find_read(&mut self, key: &[u8]) -> Option<Slot> {
+        let slot = self.find_peek(key)?;
+        if self.touch {
+            self.touch(slot);
+        }
+        Some(slot)
+    }
+
+    /// Where `key` is, for a command that changes it: counts the access.
+    #[inline]
+    pub fn find_write(&mut self, key: &[u8]) -> Option<Slot> {
+        let slot = self.find(key)?;
+        if self.touch {
+            self.touch(slot);
+        }
+        Some(slot)
+    }
+
+    /// Notes an access to the key at `slot`.
+    #[inline]
+    pub fn touch(&mut self, slot: Slot) {
+        let Keyspace { policy, now_ms, random, .. } = self.keyspace;
+        let random = if policy.lfu { random.random() } else { 0 };
+        let (policy, now_ms) = (*policy, *now_ms);
+        let old = self.database().entry(slot).access();
+        let new = policy.touched(old, now_ms, random);
+        if new != old {
+            self.database_mut().set_access(slot, new);
+        }
+    }
+
+    /// The string at `key`, for a command that reads it.
+    #[inline]
+    pub fn read_string(&mut self, key: &[u8]) -> Result<Option<StringValue<'_>>, WrongType> {
+        match self.find_read(key) {
+            Some(slot) => self.database().string(slot).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The string at a slot that `find*` gave.
+    pub fn string(&self, slot: Slot) -> Result<StringValue<'_>, WrongType> {
+        self.database().string(slot)
+    }
+
+    /// Sets `key` to a string, whatever it was before.
+    #[inline]
+    pub fn set_string(&mut self, key: &[u8], value: NewString<'_>, expiry: Expiry) {
+        let found = self.find(key);
+        self.set_string_at(found, key, value, expiry);
+    }
+
+    /// Sets `key`, which `find*` has found or not, to a string, whatever it was before.
+    pub fn set_string_at(
+        &mut self,
+        found: Option<Slot>,
+        key: &[u8],
+        value: NewString<'_>,
+        expiry: Expiry,
+    ) {
+        let expire_at_ms = match (expiry, found) {
+            (Expiry::At(at_ms), _) => Some(at_ms),
+            (Expiry::Keep, Some(slot)) => self.database().entry(slot).expire_at_ms(),
+            _ => None,
+        };
+        // A frequency outlives the value, as in Redis; a time of last use is now anyway.
+        let access = match found {
+            Some(slot) if self.keyspace.policy.lfu => self.database().entry(slot).access(),
+            _ => self.keyspace.policy.fresh(self.keyspace.now_ms),
+        };
+        // A key that is due but frozen is still stored, though `find` hides it.
+        let found = found
+            .or_else(|| if self.keyspace.expiry_frozen { self.database().find(key) } else { None });
+        let replaced =
+            self.database_mut().set_string(found, key, value, Attributes { expire_at_ms, access });
+        if let Some(object) = replaced {
+            self.keyspace.discard(object);
+        }
+    }
+
+    /// Replaces the integer at `slot`, which must be stored as one.
+    pub fn set_integer_at(&mut self, slot: Slot, number: i64) {
+        self.database_mut().set_integer(slot, number);
+    }
+
+    /// Lets `edit` change the bytes of the string at `slot`. On `Err` nothing is changed.
+    pub fn edit_string_at<E>(
+        &mut self,
+        slot: Slot,
+        edit: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.database_mut().edit_string(slot, edit)
+    }
+
+    /// Sets or removes the expire time of the key at `slot`.
+    pub fn set_expire_at(&mut self, slot: Slot, expire_at_ms: Option<i64>) {
+        self.database_mut().set_expire(slot, expire_at_ms);
+    }
+
+    /// When the key at `slot` expires.
+    pub fn expire_at_ms(&self, slot: Slot) -> Option<i64> {
+        self.database().entry(slot).expire_at_ms()
+    }
+
+    /// Removes the key at `slot`.
+    pub fn remove(&mut self, slot: Slot) {
+        if let Some(object) = self.database_mut().remove(slot) {
+            self.keyspace.discard(object);
+        }
+    }
+
+    /// Removes `key`. Returns whether it was there.
+    pub fn delete(&mut self, key: &[u8]) -> bool {
+        match self.find(key) {
+            Some(slot) => {
+                self.remove(slot);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Copies the key at `slot`, expire time included, to `key` in database `target`, in place of what is there. Long
+    /// strings are shared. No slot is valid afterwards.
+    pub fn copy_at(&mut self, slot: Slot, target: usize, key: &[u8]) {
+        let access = self.keyspace.policy.fresh(self.keyspace.now_ms);
+        let copy = self.database().duplicate(slot, access);
+        self.attach(target, key, copy);
+    }
+
+    /// Moves the key at `slot`, expire time included, to `key` in database `target`, in place of what is there. O(1)
+    /// however big the value is. No slot is valid afterwards.
+    pub fn move_at(&mut self, slot: Slot, target: usize, key: &[u8]) {
+        let detached = self.database_mut().detach(slot);
+        self.attach(target, key, detached);
+    }
+
+    fn attach(&mut self, target: usize, key: &[u8], detached: Detached) {
+        let database = &mut self.keyspace.databases[target];
+        // Not `find`: a key that is due but frozen is hidden, and has to go, too.
+        let replaced = database.find(key).and_then(|slot| database.remove(slot));
+        database.attach(key, detached);
+        if let Some(object) = replaced {
+            self.keyspace.discard(object);
+        }
+    }
+
+    /// One step of `SCAN`: calls `emit` with the entries of some keys that are not due, removes those that are, returns
+    /// the next cursor.
+    pub fn scan(&mut self, cursor: u64, mut emit: impl FnMut(Entry<'_>)) -> u64 {
+        let now_ms = self.keyspace.now_ms;
+        let mut due = Vec::new();
+        let next = self.database().scan(cursor, |entry| {
+            if is_due(entry, now_ms) {
+                due.push(entry.key().to_vec());
+            } else {
+                emit(entry);
+            }
+        });
+        for key in due {
+            self.find(&key);
+        }
+        next
+    }
+
+    /// The entries of all keys that are not due, in no order. O(keys).
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        let now_ms = self.keyspace.now_ms;
+        self.database().entries().filter(move |&entry| !is_due(entry, now_ms))
+    }
+
+    /// A key at random that is not due. O(1) unless almost all are due.
+    pub fn random_key(&mut self) -> Option<Vec<u8>> {
+        for _ in 0..RANDOM_KEY_TRIES {
+            let Keyspace { databases, random, .. } = self.keyspace;
+            let key = databases[self.index].random_key(|| random.random())?.to_vec();
+            if self.find(&key).is_some() {
+                return Some(key);
+            }
+        }
+        self.entries().next().map(|entry| entry.key().to_vec())
+    }
+}
+
+/// A key lives through the whole of its last millisecond.
+#[inline]
+fn is_due(entry: Entry<'_>, now_ms: i64) -> bool {
+    entry.expire_at_ms().is_some_and(|at_ms| now_ms > at_ms)
+}

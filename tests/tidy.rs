@@ -21,8 +21,8 @@ fn sources() -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in fs::read_dir(folder).expect("a folder of the sources") {
+            let path = entry.expect("an entry of it").path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -36,7 +36,7 @@ fn sources() -> Vec<PathBuf> {
 
 /// The code of a file without its tests, which may use anything.
 fn code_without_tests(text: &str) -> &str {
-    text.split("#[cfg(test)]\nmod tests").next().unwrap()
+    text.split("#[cfg(test)]\nmod tests").next().expect("a first part")
 }
 
 fn layer_of(module: &str) -> usize {
@@ -47,8 +47,10 @@ fn layer_of(module: &str) -> usize {
 }
 
 fn module_of(path: &Path) -> String {
-    let inside = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
-    let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+    let inside = path
+        .strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+        .expect("a path inside");
+    let first = inside.components().next().expect("a name").as_os_str().to_str().expect("UTF-8");
     first.trim_end_matches(".rs").to_string()
 }
 

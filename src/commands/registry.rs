@@ -1,6 +1,6 @@
 //! Finds the row of a command by its name, in any case, and gives every row a number for its statistics.
 
-use super::table::{Command, Group};
+use super::table::{Command, Group, KeySpec};
 
 /// Number of a command or subcommand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
@@ -18,6 +18,23 @@ pub struct Registered {
     pub subcommands: Vec<CommandId>,
     /// The group of the row, or of its container.
     pub group: Group,
+    /// Position of its first key, 0 if it has none or it is not always at the same place.
+    pub first_key: usize,
+}
+
+impl Registered {
+    fn new(
+        command: &'static Command,
+        full_name: String,
+        parent: Option<CommandId>,
+        group: Group,
+    ) -> Self {
+        let first_key = match command.keys.first() {
+            Some(KeySpec::Range { first, .. }) => *first,
+            _ => 0,
+        };
+        Self { command, full_name, parent, subcommands: Vec::new(), group, first_key }
+    }
 }
 
 /// All commands by name.
@@ -59,24 +76,11 @@ impl Registry {
     fn add(&mut self, command: &'static Command, group: Group) {
         let id = self.next_id();
         let full_name = command.name.to_string();
-        self.commands.push(Registered {
-            command,
-            full_name,
-            parent: None,
-            subcommands: Vec::new(),
-            group,
-        });
+        self.commands.push(Registered::new(command, full_name, None, group));
         for subcommand in command.subcommands {
             let subcommand_id = self.next_id();
             let full_name = format!("{}|{}", command.name, subcommand.name);
-            let parent = Some(id);
-            self.commands.push(Registered {
-                command: subcommand,
-                full_name,
-                parent,
-                subcommands: Vec::new(),
-                group,
-            });
+            self.commands.push(Registered::new(subcommand, full_name, Some(id), group));
             self.commands[usize::from(id.0)].subcommands.push(subcommand_id);
         }
     }

@@ -19,6 +19,15 @@ const SHORT_VALUE: usize = 64;
 /// The secret that keeps clients from choosing keys that collide.
 pub type HashKey = (u64, u64);
 
+/// A key with its hash, which is computed once however often the key is looked up.
+#[derive(Clone, Copy)]
+pub struct Name<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// Its hash under the keyspace's secret.
+    pub hash: u64,
+}
+
 /// What a key's entry should be like, apart from key and value.
 #[derive(Clone, Copy)]
 pub struct Attributes {
@@ -78,14 +87,21 @@ impl Database {
 
     /// Where `key` is. O(1).
     #[inline]
-    pub fn find(&self, key: &[u8]) -> Option<Slot> {
+    pub fn find(&self, name: Name<'_>) -> Option<Slot> {
         let blocks = &self.blocks;
-        self.dict.find(self.hash(key), |handle| Entry::new(blocks.block(handle)).key() == key)
+        self.dict.find(name.hash, |handle| Entry::new(blocks.block(handle)).key() == name.key)
     }
 
+    /// First step of fetching many keys at once: reads the bucket of a hash. The result is to be ignored.
     #[inline]
-    fn hash(&self, key: &[u8]) -> u64 {
-        hash(self.hash_key, key)
+    pub fn touch_bucket(&self, hash: u64) -> u64 {
+        self.dict.touch(hash)
+    }
+
+    /// Second step: reads the entry that most likely has that hash. The result is to be ignored.
+    #[inline]
+    pub fn touch_entry(&self, hash: u64) -> u8 {
+        self.dict.candidate(hash).map_or(0, |handle| self.blocks.block(handle)[0])
     }
 
     /// The entry at `slot`.
@@ -150,12 +166,12 @@ impl Database {
     pub fn set_string(
         &mut self,
         found: Option<Slot>,
-        key: &[u8],
+        name: Name<'_>,
         value: NewString<'_>,
         attributes: Attributes,
     ) -> Option<Object> {
         let room = INLINE_MAX
-            .saturating_sub(entry::size(key.len(), 0, attributes.expire_at_ms.is_some()) + 3);
+            .saturating_sub(entry::size(name.key.len(), 0, attributes.expire_at_ms.is_some()) + 3);
         let inline_max = room.max(SHORT_VALUE);
         let mut number = [0; 8];
         let (encoding, bytes): (Encoding, &[u8]) = match &value {
@@ -173,7 +189,7 @@ impl Database {
                 (Encoding::Object, self.add_object(bytes.clone(), &mut number))
             }
         };
-        self.put(found, key, Type::String, encoding, bytes, attributes)
+        self.put(found, name, Type::String, encoding, bytes, attributes)
     }
 
     fn add_object<'n>(&mut self, bytes: Bytes, number: &'n mut [u8; 8]) -> &'n [u8] {
@@ -184,13 +200,14 @@ impl Database {
     fn put(
         &mut self,
         found: Option<Slot>,
-        key: &[u8],
+        name: Name<'_>,
         kind: Type,
         encoding: Encoding,
         value: &[u8],
         attributes: Attributes,
     ) -> Option<Object> {
         let Attributes { expire_at_ms, access } = attributes;
+        let key = name.key;
         let parts = Parts { kind, encoding, expire_at_ms, access, epoch: false, key, value };
         match found {
             Some(slot) => {
@@ -205,7 +222,7 @@ impl Database {
                     expire_at_ms.is_some(),
                 ));
                 entry::write(self.blocks.block_mut(handle), &parts);
-                self.insert(handle, hash(self.hash_key, key), expire_at_ms);
+                self.insert(handle, name.hash, expire_at_ms);
                 None
             }
         }
@@ -271,7 +288,8 @@ impl Database {
         if entry.encoding() != Encoding::Object {
             let mut bytes = self.string(slot).expect("the caller has checked the type").to_vec();
             edit(&mut bytes)?;
-            self.set_string(Some(slot), &key, NewString::Edited(&bytes), attributes);
+            let name = Name { key: &key, hash: 0 }; // the key is there: its hash is not asked for
+            self.set_string(Some(slot), name, NewString::Edited(&bytes), attributes);
             return Ok(());
         }
         let mut result = Ok(());
@@ -329,12 +347,12 @@ impl Database {
     }
 
     /// Stores what was taken out or copied under the name `key`, which must not be there.
-    pub fn attach(&mut self, key: &[u8], detached: Detached) {
+    pub fn attach(&mut self, name: Name<'_>, detached: Detached) {
         let Parts { kind, encoding, value, expire_at_ms, access, .. } =
             Entry::new(&detached.block).parts();
         let number = detached.object.map(|object| self.objects.insert(object).to_le_bytes());
         let value = number.as_ref().map_or(value, |number| &number[..]);
-        self.put(None, key, kind, encoding, value, Attributes { expire_at_ms, access });
+        self.put(None, name, kind, encoding, value, Attributes { expire_at_ms, access });
     }
 
     /// One step of a scan (see `Dict::scan`): calls `emit` with some entries and returns the next cursor, 0 at the end.
@@ -403,7 +421,9 @@ pub struct Sweep {
     pub round_finished: bool,
 }
 
-fn hash(key: HashKey, bytes: &[u8]) -> u64 {
+/// The hash of a key under a secret.
+#[inline]
+pub(super) fn hash(key: HashKey, bytes: &[u8]) -> u64 {
     let mut hasher = SipHasher13::new_with_keys(key.0, key.1);
     hasher.write(bytes);
     hasher.finish()

@@ -3,7 +3,7 @@
 use rand::RngExt as _;
 
 use super::Keyspace;
-use super::database::{Attributes, Database, Detached};
+use super::database::{Attributes, Database, Detached, Name};
 use super::entry::Entry;
 use super::value::{NewString, StringValue, WrongType};
 use crate::dict::Slot;
@@ -30,9 +30,20 @@ pub struct Db<'a> {
     pub index: usize,
     /// Whether finding a key counts as an access (`CLIENT NO-TOUCH`).
     pub touch: bool,
+    /// A key whose hash was computed ahead.
+    pub ahead: Option<Name<'a>>,
 }
 
 impl Db<'_> {
+    /// A key with its hash. A key looked up ahead is known by where its bytes are.
+    #[inline]
+    fn name<'k>(&self, key: &'k [u8]) -> Name<'k> {
+        match self.ahead {
+            Some(ahead) if std::ptr::eq(ahead.key, key) => Name { key, hash: ahead.hash },
+            _ => self.keyspace.name(key),
+        }
+    }
+
     /// The time, in Unix milliseconds.
     pub fn now_ms(&self) -> i64 {
         self.keyspace.now_ms
@@ -52,7 +63,7 @@ impl Db<'_> {
     /// Where `key` is, if it is there and not due. A key that is due is removed. Counts nothing and touches nothing.
     #[inline]
     pub fn find(&mut self, key: &[u8]) -> Option<Slot> {
-        let slot = self.database().find(key)?;
+        let slot = self.database().find(self.name(key))?;
         if is_due(self.database().entry(slot), self.keyspace.now_ms) {
             self.expire(slot);
             return None;
@@ -153,10 +164,11 @@ impl Db<'_> {
             _ => self.keyspace.policy.fresh(self.keyspace.now_ms),
         };
         // A key that is due but frozen is still stored, though `find` hides it.
-        let found = found
-            .or_else(|| if self.keyspace.expiry_frozen { self.database().find(key) } else { None });
-        let replaced =
-            self.database_mut().set_string(found, key, value, Attributes { expire_at_ms, access });
+        let name = self.name(key);
+        let hidden = || self.keyspace.expiry_frozen.then(|| self.database().find(name)).flatten();
+        let found = found.or_else(hidden);
+        let attributes = Attributes { expire_at_ms, access };
+        let replaced = self.database_mut().set_string(found, name, value, attributes);
         if let Some(object) = replaced {
             self.keyspace.discard(object);
         }
@@ -220,10 +232,11 @@ impl Db<'_> {
     }
 
     fn attach(&mut self, target: usize, key: &[u8], detached: Detached) {
+        let name = self.name(key);
         let database = &mut self.keyspace.databases[target];
         // Not `find`: a key that is due but frozen is hidden, and has to go, too.
-        let replaced = database.find(key).and_then(|slot| database.remove(slot));
-        database.attach(key, detached);
+        let replaced = database.find(name).and_then(|slot| database.remove(slot));
+        database.attach(name, detached);
         if let Some(object) = replaced {
             self.keyspace.discard(object);
         }

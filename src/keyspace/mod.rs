@@ -10,7 +10,7 @@ mod object;
 mod value;
 
 pub use access::AccessPolicy;
-pub use database::{Attributes, Database, Detached, HashKey, Sweep};
+pub use database::{Attributes, Database, Detached, HashKey, Name, Sweep};
 pub use db::{Db, Expiry};
 pub use entry::Entry;
 pub use object::Object;
@@ -94,7 +94,22 @@ impl Keyspace {
 
     /// Database `index` as commands see it.
     pub fn db(&mut self, index: usize) -> Db<'_> {
-        Db { keyspace: self, index, touch: true }
+        Db { keyspace: self, index, touch: true, ahead: None }
+    }
+
+    /// A key with its hash: the same in all databases.
+    #[inline]
+    pub fn name<'k>(&self, key: &'k [u8]) -> Name<'k> {
+        Name { key, hash: database::hash(self.hash_key, key) }
+    }
+
+    /// Reads what commands on these keys will need, so that they find it in the cache: all buckets first, then all
+    /// entries, for the processor waits for many of them at a time where a command would wait for each.
+    pub fn touch_ahead(&self, index: usize, hashes: impl Iterator<Item = u64> + Clone) {
+        let database = &self.databases[index];
+        let buckets = hashes.clone().fold(0, |all, hash| all ^ database.touch_bucket(hash));
+        let entries = hashes.fold(0, |all, hash| all ^ database.touch_entry(hash));
+        std::hint::black_box((buckets, entries));
     }
 
     /// Bytes of all databases.

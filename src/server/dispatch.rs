@@ -1,27 +1,35 @@
 //! One request: which command it is, whether it may run, and the run itself with all that is measured of it.
 
 use super::client::ReplyMode;
+use super::look_ahead::Ahead;
 use super::{Blocked, Server, State};
 use crate::commands::table::{DENYOOM, NO_AUTH};
 use crate::commands::{CommandError, CommandId, Ctx};
+use crate::keyspace::Name;
 use crate::log::Level;
 use crate::net::Token;
 use crate::resp::{Args, Reply};
 
 impl Server {
     /// Runs one request of a client and writes its reply. A request that has to wait leaves the client blocked.
-    pub(super) fn execute(&mut self, token: Token, args: &Args<'_>, reply: &mut Reply) {
+    pub(super) fn execute(
+        &mut self,
+        token: Token,
+        args: &Args<'_>,
+        ahead: Ahead,
+        reply: &mut Reply,
+    ) {
         if is_http(args.bytes(0)) {
             return self.state.refuse_http(token);
         }
         let start = reply.output.mark();
-        match self.state.check(token, args) {
+        match self.state.check(token, args, ahead.command) {
             Ok(id) if self.state.must_wait(id) => {
                 self.state.clients.get_mut(token).blocked = Some(Blocked::Paused);
                 self.state.postponed = true;
                 return;
             }
-            Ok(id) => self.call(token, id, args, reply),
+            Ok(id) => self.call(token, id, args, ahead.hash, reply),
             Err(refused) => {
                 self.state.stats.count_error(&refused.error);
                 if let Some(id) = refused.command {
@@ -44,10 +52,17 @@ impl Server {
     }
 
     /// Runs a command that was checked.
-    fn call(&mut self, token: Token, id: CommandId, args: &Args<'_>, reply: &mut Reply) {
+    fn call(
+        &mut self,
+        token: Token,
+        id: CommandId,
+        args: &Args<'_>,
+        hash: Option<u64>,
+        reply: &mut Reply,
+    ) {
         let Self { keyspace, state, .. } = self;
-        let registered = state.registry.get(id);
-        let command = registered.command;
+        let (command, first_key) =
+            (state.registry.get(id).command, state.registry.get(id).first_key);
         if !state.monitors.is_empty() {
             state.feed_monitors(token, id, args);
         }
@@ -56,6 +71,7 @@ impl Server {
         client.commands += 1;
         let mut db = keyspace.db(client.db);
         db.touch = !client.no_touch;
+        db.ahead = hash.map(|hash| Name { key: args.key(first_key), hash });
         let dirty = state.dirty;
         let written = reply.output.len();
         let started_ns = state.command_starts(id, args);
@@ -111,9 +127,17 @@ impl State {
     }
 
     /// Which command a request is, if it may run.
-    fn check(&mut self, token: Token, args: &Args<'_>) -> Result<CommandId, Refused> {
+    fn check(
+        &mut self,
+        token: Token,
+        args: &Args<'_>,
+        known: Option<CommandId>,
+    ) -> Result<CommandId, Refused> {
         let authenticated = self.clients.get(token).authenticated;
-        let found = self.find_command(args);
+        let found = match known.or_else(|| self.registry.find(args.bytes(0))) {
+            Some(id) => self.find_subcommand(id, args),
+            None => Err(unknown_command(args)),
+        };
         let error = |command, error| Err(Refused { command, error });
         let id = match found {
             Ok(id) => id,
@@ -137,10 +161,12 @@ impl State {
 
     /// The command a request names, or the subcommand if its command has them.
     pub fn find_command(&self, args: &Args<'_>) -> Result<CommandId, CommandError> {
-        let name = args.bytes(0);
-        let Some(id) = self.registry.find(name) else {
-            return Err(unknown_command(args));
-        };
+        let id = self.registry.find(args.bytes(0)).ok_or_else(|| unknown_command(args))?;
+        self.find_subcommand(id, args)
+    }
+
+    #[inline]
+    fn find_subcommand(&self, id: CommandId, args: &Args<'_>) -> Result<CommandId, CommandError> {
         if self.registry.get(id).subcommands.is_empty() || args.len() < 2 {
             return Ok(id);
         }

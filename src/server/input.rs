@@ -141,8 +141,10 @@ impl Server {
         let requests_max = if client.authenticated { BATCH_REQUESTS } else { 1 };
         batch.clear();
         let parsed = client.parser.parse(buffer, requests_max, &limits, batch);
+        self.look_ahead(token, batch, buffer);
         for request in 0..batch.len() {
-            self.execute(token, &batch.args(request, buffer), reply);
+            let ahead = self.ahead[request];
+            self.execute(token, &batch.args(request, buffer), ahead, reply);
             if !self.state.clients.get(token).is_ready() {
                 let blocked_before_it = self.state.take_postponed();
                 let done = if blocked_before_it { request } else { request + 1 };

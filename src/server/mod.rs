@@ -12,6 +12,7 @@ mod info;
 mod input;
 mod latency;
 mod limits;
+mod look_ahead;
 mod monitor;
 mod pause;
 mod reconfigure;
@@ -60,6 +61,7 @@ pub struct Server {
     /// Everything else.
     pub state: State,
     batch: Batch,
+    ahead: Vec<look_ahead::Ahead>,
 }
 
 /// Everything that is not data: what commands reach beside the keyspace.
@@ -153,7 +155,7 @@ impl Server {
             registry,
         };
         state.apply_config(&mut keyspace);
-        Ok(Self { keyspace, state, batch: Batch::default() })
+        Ok(Self { keyspace, state, batch: Batch::default(), ahead: Vec::new() })
     }
 }
 

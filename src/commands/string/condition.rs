@@ -3,13 +3,13 @@
 //! Two families meet here: Valkey's `DELIFEQ` and `SET ... IFEQ`, and Redis 8.4's `DELEX` and `SET ... IFEQ | IFNE |
 //! IFDEQ | IFDNE`. A digest is the XXH3 hash of a value in 16 hexadecimal digits.
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::equals;
 use crate::commands::{CommandError, CommandResult, Ctx};
 use crate::keyspace::{StringValue, WrongType};
 use crate::resp::Args;
+use crate::types::digest::string_digest;
 
+/// Of 64 bits in hexadecimal.
 const DIGEST_DIGITS: usize = 16;
 
 /// What must hold of a key before a command acts on it.
@@ -80,8 +80,7 @@ fn has_digest(value: StringValue<'_>, digits: &[u8]) -> Result<bool, CommandErro
 }
 
 fn digest_of(value: StringValue<'_>) -> String {
-    let hash = xxh3_64(value.bytes(&mut itoa::Buffer::new()));
-    format!("{hash:0DIGEST_DIGITS$x}")
+    string_digest(value.bytes(&mut itoa::Buffer::new()))
 }
 
 /// `DIGEST key` -> the XXH3 hash of the string in hexadecimal, or null. Linear.

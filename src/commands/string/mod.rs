@@ -209,3 +209,43 @@ fn reply_string(reply: &mut Reply, value: Option<StringValue<'_>>) {
 fn equals(value: StringValue<'_>, bytes: &[u8]) -> bool {
     value.bytes(&mut itoa::Buffer::new()) == bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resp::OwnedArgs;
+
+    /// Which arguments of a command line the rows say are keys.
+    fn keys_of(line: &str) -> Option<String> {
+        let args: OwnedArgs = line.split(' ').map(str::as_bytes).collect();
+        let args = args.args();
+        let is_named = |row: &&Command| row.name.as_bytes().eq_ignore_ascii_case(args.bytes(0));
+        let row = COMMANDS.iter().find(is_named).expect("a command of this group");
+        let keys = row.key_positions(&args)?;
+        let keys = keys.iter().map(|(at, _)| String::from_utf8_lossy(args.bytes(*at)));
+        Some(keys.collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn the_rows_know_where_the_keys_are() {
+        for (line, keys) in [
+            ("SET a b GET", Some("a")),
+            ("MGET a b c", Some("a b c")),
+            ("MSET a 1 b 2", Some("a b")),
+            ("LCS a b IDX", Some("a b")),
+            ("MSETEX 2 a 1 b 2 EX 10", Some("a b")),
+            ("MSETEX 3 a 1 b 2", None),
+        ] {
+            assert_eq!(keys_of(line).as_deref(), keys, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_command_is_documented_and_the_rows_are_in_order() {
+        assert!(COMMANDS.is_sorted_by_key(|row| row.name));
+        for row in COMMANDS {
+            let texts = [row.since, row.syntax, row.complexity, row.summary];
+            assert!(texts.iter().all(|text| !text.is_empty()), "{}", row.name);
+        }
+    }
+}

@@ -9,7 +9,7 @@ use crate::keyspace::Expiry;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
 
-/// A command that takes options, as a bit.
+/// Commands that take options, a bit for each.
 #[derive(Clone, Copy)]
 pub(super) struct Taker(u8);
 
@@ -51,9 +51,13 @@ const WORDS: &[(&str, Word, Taker)] = &[
 /// What an expire time counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Clock {
+    /// `EX`: seconds from now.
     InSeconds,
+    /// `PX`: milliseconds from now.
     InMilliseconds,
+    /// `EXAT`: Unix seconds.
     AtSecond,
+    /// `PXAT`: Unix milliseconds.
     AtMillisecond,
 }
 
@@ -74,8 +78,11 @@ pub(super) enum Lifetime<'a> {
 /// The options of one call.
 #[derive(Default)]
 pub(super) struct Options<'a> {
+    /// Without one, the command always acts.
     pub condition: Option<Condition<'a>>,
+    /// `GET`: the old value is the reply.
     pub get: bool,
+    /// Until when.
     pub lifetime: Lifetime<'a>,
 }
 

@@ -1,5 +1,6 @@
 //! The commands: one row in a table and one small function each, a file per group.
 
+pub mod categories;
 mod ctx;
 mod error;
 mod help;

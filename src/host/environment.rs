@@ -12,6 +12,7 @@ use rustix::system::uname;
 
 use super::ALLOCATOR;
 use super::lazy_free::LazyFree;
+use super::limits::raise_open_files;
 use super::run::log_file;
 use crate::clock::Now;
 use crate::config::Config;
@@ -102,6 +103,10 @@ impl Environment for ProcessEnvironment {
         self.lazy_free.drop_there(garbage);
     }
 
+    fn discarding(&mut self) -> usize {
+        self.lazy_free.pending()
+    }
+
     fn allocated_bytes(&mut self) -> usize {
         ALLOCATOR.allocated()
     }
@@ -118,7 +123,25 @@ impl Environment for ProcessEnvironment {
         crate::config::file::replace(self.config_path()?, text.as_bytes())
     }
 
-    fn apply_config(&mut self, config: &Config) -> Result<(), String> {
+    fn apply_config(
+        &mut self,
+        config: &Config,
+        changed: &[&str],
+    ) -> Result<(), (&'static str, String)> {
+        if changed.contains(&"dir") && !config.dir.is_dir() {
+            return Err(("dir", "No such file or directory".to_string()));
+        }
+        if changed.contains(&"maxclients") {
+            let fitting = raise_open_files(config.maxclients);
+            if fitting < config.maxclients {
+                return Err((
+                    "maxclients",
+                    format!(
+                        "The operating system is not able to handle the specified number of clients, try with {fitting}"
+                    ),
+                ));
+            }
+        }
         self.logger.level = config.loglevel;
         self.logger.file = log_file(config);
         Ok(())

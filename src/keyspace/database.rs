@@ -370,9 +370,9 @@ impl Database {
         self.string_of(entry)
     }
 
-    /// A key at random, close to uniformly. O(1).
-    pub fn random_key(&self, random: impl FnMut() -> u64) -> Option<&[u8]> {
-        self.dict.random(random).map(|handle| Entry::new(self.blocks.block(handle)).key())
+    /// An entry at random, every one equally likely. O(1).
+    pub fn random_entry(&self, random: impl FnMut() -> u64) -> Option<Entry<'_>> {
+        self.dict.random(random).map(|handle| Entry::new(self.blocks.block(handle)))
     }
 
     /// Looks at up to `buckets_max` buckets for keys that are due, removes those, and hands their objects to `discard`.

@@ -270,7 +270,7 @@ impl Db<'_> {
     pub fn random_key(&mut self) -> Option<Vec<u8>> {
         for _ in 0..RANDOM_KEY_TRIES {
             let Keyspace { databases, random, .. } = self.keyspace;
-            let key = databases[self.index].random_key(|| random.random())?.to_vec();
+            let key = databases[self.index].random_entry(|| random.random())?.key().to_vec();
             if self.find(&key).is_some() {
                 return Some(key);
             }

@@ -50,15 +50,16 @@ impl Server {
             return;
         }
         let started_ns = self.state.environment.monotonic_ns();
+        let mut elapsed_ns = 0;
         for _ in 0..EXPIRE_STEPS_PER_TURN {
-            if self.keyspace.sweep_expired(EXPIRE_BUCKETS_PER_STEP) {
-                return;
-            }
-            if self.state.environment.monotonic_ns() - started_ns > EXPIRE_US_PER_TURN * 1000 {
+            self.state.expiry_left = !self.keyspace.sweep_expired(EXPIRE_BUCKETS_PER_STEP);
+            elapsed_ns = self.state.environment.monotonic_ns() - started_ns;
+            if !self.state.expiry_left || elapsed_ns > EXPIRE_US_PER_TURN * 1000 {
                 break;
             }
         }
-        self.state.expiry_left = true;
+        self.state.stats.expire_ns += elapsed_ns;
+        self.state.stats.expire_cap_reached += u64::from(self.state.expiry_left);
     }
 
     fn sample(&mut self, now_us: u64) {

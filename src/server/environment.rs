@@ -5,6 +5,7 @@ use std::any::Any;
 use std::fmt;
 
 use crate::clock::Now;
+use crate::config::Config;
 use crate::log::Level;
 
 /// Facts about the process, for INFO and MEMORY.
@@ -64,6 +65,9 @@ pub trait Environment {
     /// Drops something where it does not hold up the loop.
     fn discard(&mut self, garbage: Box<dyn Any + Send>);
 
+    /// Number of things given to `discard` that are not dropped yet.
+    fn discarding(&mut self) -> usize;
+
     /// Gives unused memory back to the system (`MEMORY PURGE`).
     fn purge_memory(&mut self);
 
@@ -73,6 +77,11 @@ pub trait Environment {
     /// Replaces the configuration file, whole or not at all.
     fn write_config(&mut self, text: &str) -> std::io::Result<()>;
 
-    /// Takes over the directives that the process acts on: log level and file, process title.
-    fn apply_config(&mut self, config: &crate::config::Config) -> Result<(), String>;
+    /// Takes over those of the `changed` directives that the process acts on: log level, data directory, room for
+    /// clients. If it cannot, the directive to blame and the reason; then the old values are handed over again.
+    fn apply_config(
+        &mut self,
+        config: &Config,
+        changed: &[&str],
+    ) -> Result<(), (&'static str, String)>;
 }

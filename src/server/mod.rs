@@ -23,6 +23,7 @@ mod stats;
 #[cfg(test)]
 pub mod testing;
 mod timing;
+mod turns;
 
 use std::fmt;
 
@@ -39,6 +40,7 @@ pub use pause::{Pause, PauseKind};
 pub use reconfigure::listen_config;
 pub use slowlog::{CommandLog, LogEntry, LogKind};
 pub use stats::{CommandStats, Stats};
+pub use turns::{Rate, Turns};
 
 use crate::clock::Now;
 use crate::commands::{Registry, TABLES};
@@ -76,6 +78,10 @@ pub struct State {
     pub stats: Stats,
     /// Counters of the loop.
     pub loop_stats: LoopStats,
+    /// What the loop's turns were like.
+    pub turns: Turns,
+    /// Bytes that were allocated before there was any client or key.
+    pub startup_bytes: usize,
     /// Slow and large commands.
     pub command_log: CommandLog,
     /// Spikes by event.
@@ -106,7 +112,7 @@ pub struct State {
     untimed: timing::Untimed,
     exact_timing: bool,
     log_large: bool,
-    pending_listen: Option<reconfigure::PendingListen>,
+    pending_listens: Vec<reconfigure::PendingListen>,
     next_cron_us: u64,
     next_clients_us: u64,
     expiry_left: bool,
@@ -130,6 +136,8 @@ impl Server {
             latency: Latency::default(),
             clients: Clients::default(),
             loop_stats: LoopStats::default(),
+            turns: Turns::default(),
+            startup_bytes: 0,
             random: SmallRng::seed_from_u64(environment.random()),
             run_id: run_id[..40].to_string(),
             environment,
@@ -146,7 +154,7 @@ impl Server {
             untimed: timing::Untimed::default(),
             exact_timing: false,
             log_large: false,
-            pending_listen: None,
+            pending_listens: Vec::new(),
             next_cron_us: now.monotonic_us,
             next_clients_us: now.monotonic_us,
             expiry_left: false,
@@ -155,6 +163,7 @@ impl Server {
             registry,
         };
         state.apply_config(&mut keyspace);
+        state.startup_bytes = state.environment.allocated_bytes();
         Ok(Self { keyspace, state, batch: Batch::default(), ahead: Vec::new() })
     }
 }

@@ -40,7 +40,7 @@ impl Service for Server {
 
     fn begin_turn(&mut self, now: Now, stats: &LoopStats) {
         self.state.now = now;
-        self.state.loop_stats = *stats;
+        self.state.note_turn(stats);
         self.keyspace.set_now_ms(now.unix_ms());
     }
 

@@ -50,6 +50,10 @@ pub struct Stats {
     pub output_buffer_limit_disconnections: u64,
     /// Failed attempts to say who one is.
     pub auth_failures: u64,
+    /// Time spent on removing keys that were due, in nanoseconds.
+    pub expire_ns: u64,
+    /// How often a turn had no time left for more keys that were due.
+    pub expire_cap_reached: u64,
     /// Commands run per second, of late.
     pub ops_per_second: u64,
 }

@@ -23,6 +23,8 @@ pub struct World {
     pub random: u64,
     /// The configuration file.
     pub config_file: Option<String>,
+    /// How many clients fit, if there is a limit.
+    pub clients_fit: Option<u32>,
     /// Things that were dropped elsewhere.
     pub discarded: usize,
     /// Bytes that the program says it has allocated.
@@ -63,6 +65,10 @@ impl Environment for TestEnvironment {
         ProcessFacts {
             pid: 1,
             allocated_bytes: self.0.borrow().allocated_bytes,
+            config_file: match self.0.borrow().config_file {
+                Some(_) => "/redis.conf".to_string(),
+                None => String::new(),
+            },
             ..ProcessFacts::default()
         }
     }
@@ -86,8 +92,15 @@ impl Environment for TestEnvironment {
         Ok(())
     }
 
-    fn apply_config(&mut self, _config: &Config) -> Result<(), String> {
-        Ok(())
+    fn discarding(&mut self) -> usize {
+        0
+    }
+
+    fn apply_config(&mut self, config: &Config, _: &[&str]) -> Result<(), (&'static str, String)> {
+        match self.0.borrow().clients_fit {
+            Some(fit) if config.maxclients > fit => Err(("maxclients", format!("try with {fit}"))),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,3 +1,0 @@
-//! INFO.
-/// x
-pub fn info() {}

@@ -1,0 +1,290 @@
+//! Sections of counters: clients, persistence, statistics, replication, keyspace.
+
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use super::View;
+use super::text::Text;
+use crate::keyspace::Database;
+use crate::server::{Pause, PauseKind};
+
+/// The name of no replication stream.
+const NO_REPLID: &str = "0000000000000000000000000000000000000000";
+/// Keys looked at to tell the mean TTL of a database.
+const TTL_SAMPLES: usize = 32;
+
+pub(super) fn clients(view: &View<'_>, text: &mut Text) {
+    let state = view.state;
+    let clients = &state.clients;
+    let largest_input = clients.iter().map(|client| client.query_peak).max().unwrap_or(0);
+    let largest_output =
+        clients.iter().map(|client| client.output.memory_bytes()).max().unwrap_or(0);
+    text.fields(&[
+        ("connected_clients", &clients.len()),
+        ("cluster_connections", &0),
+        ("maxclients", &state.config.maxclients),
+        ("client_recent_max_input_buffer", &largest_input),
+        ("client_recent_max_output_buffer", &largest_output),
+        ("blocked_clients", &clients.iter().filter(|client| client.blocked.is_some()).count()),
+    ]);
+    text.zeros(&[
+        "tracking_clients",
+        "pubsub_clients",
+        "watching_clients",
+        "clients_in_timeout_table",
+        "total_watched_keys",
+        "total_blocking_keys",
+        "total_blocking_keys_on_nokey",
+    ]);
+    paused(state.pause, state.now.monotonic_us, text);
+}
+
+fn paused(pause: Option<Pause>, now_us: u64, text: &mut Text) {
+    let (reason, actions) = match pause.map(|pause| pause.kind) {
+        None => ("none", "none"),
+        Some(PauseKind::Write) => ("client_pause", "write"),
+        Some(PauseKind::All) => ("client_pause", "all"),
+    };
+    let left_us = pause.map_or(0, |pause| pause.until_us.saturating_sub(now_us));
+    text.fields(&[
+        ("paused_reason", &reason),
+        ("paused_actions", &actions),
+        ("paused_timeout_milliseconds", &(left_us / 1000)),
+    ]);
+}
+
+pub(super) fn persistence(view: &View<'_>, text: &mut Text) {
+    text.zeros(&[
+        "loading",
+        "async_loading",
+        "current_cow_peak",
+        "current_cow_size",
+        "current_cow_size_age",
+    ]);
+    text.field("current_fork_perc", "0.00");
+    text.zeros(&["current_save_keys_processed", "current_save_keys_total"]);
+    text.fields(&[
+        ("rdb_changes_since_last_save", &view.state.dirty),
+        ("rdb_bgsave_in_progress", &0),
+        ("rdb_last_save_time", &(view.state.started.unix_us / 1_000_000)),
+        ("rdb_last_bgsave_status", &"ok"),
+        ("rdb_last_bgsave_time_sec", &-1),
+        ("rdb_current_bgsave_time_sec", &-1),
+        ("rdb_saves", &0),
+        ("rdb_last_cow_size", &0),
+        ("rdb_last_load_keys_expired", &0),
+        ("rdb_last_load_keys_loaded", &0),
+        ("aof_enabled", &0),
+        ("aof_rewrite_in_progress", &0),
+        ("aof_rewrite_scheduled", &0),
+        ("aof_last_rewrite_time_sec", &-1),
+        ("aof_current_rewrite_time_sec", &-1),
+        ("aof_last_bgrewrite_status", &"ok"),
+        ("aof_rewrites", &0),
+        ("aof_rewrites_consecutive_failures", &0),
+        ("aof_last_write_status", &"ok"),
+        ("aof_last_cow_size", &0),
+    ]);
+    text.zeros(&["module_fork_in_progress", "module_fork_last_cow_size"]);
+}
+
+pub(super) fn stats(view: &View<'_>, text: &mut Text) {
+    let (stats, turns) = (&view.state.stats, &view.state.turns);
+    let kbps = |bytes: u64| format!("{:.2}", bytes as f64 / 1024.0);
+    text.fields(&[
+        ("total_connections_received", &stats.connections),
+        ("total_commands_processed", &stats.commands_processed),
+        ("instantaneous_ops_per_sec", &stats.ops_per_second),
+        ("total_net_input_bytes", &stats.net_in),
+        ("total_net_output_bytes", &stats.net_out),
+        ("total_net_repl_input_bytes", &0),
+        ("total_net_repl_output_bytes", &0),
+        ("instantaneous_input_kbps", &kbps(turns.input_rate.per_second())),
+        ("instantaneous_output_kbps", &kbps(turns.output_rate.per_second())),
+        ("instantaneous_input_repl_kbps", &"0.00"),
+        ("instantaneous_output_repl_kbps", &"0.00"),
+        ("rejected_connections", &stats.rejected_connections),
+    ]);
+    text.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
+    keys_found_and_gone(view, text);
+    text.zeros(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels"]);
+    text.zeros(&["latest_fork_usec", "total_forks", "migrate_cached_sockets"]);
+    text.zeros(&["slave_expires_tracked_keys"]);
+    text.zeros(&["active_defrag_hits", "active_defrag_misses"]);
+    text.zeros(&["active_defrag_key_hits", "active_defrag_key_misses"]);
+    text.zeros(&["total_active_defrag_time", "current_active_defrag_time"]);
+    text.zeros(&["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"]);
+    text.zeros(&["unexpected_error_replies"]);
+    text.field("total_error_replies", stats.error_replies);
+    text.zeros(&["dump_payload_sanitizations"]);
+    work_of_the_loop(view, text);
+    text.field("acl_access_denied_auth", stats.auth_failures);
+    text.zeros(&["acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel"]);
+}
+
+fn keys_found_and_gone(view: &View<'_>, text: &mut Text) {
+    let (stats, keys) = (&view.state.stats, &view.keyspace.stats);
+    text.fields(&[
+        ("expired_keys", &keys.expired),
+        // The sweep looks for keys that are due, not at samples: there is no guess of how many it has left.
+        ("expired_stale_perc", &"0.00"),
+        ("expired_time_cap_reached_count", &stats.expire_cap_reached),
+        ("expire_cycle_cpu_milliseconds", &(stats.expire_ns / 1_000_000)),
+    ]);
+    text.zeros(&["evicted_keys", "evicted_clients", "evicted_scripts"]);
+    text.zeros(&["total_eviction_exceeded_time", "current_eviction_exceeded_time"]);
+    text.fields(&[("keyspace_hits", &keys.hits), ("keyspace_misses", &keys.misses)]);
+}
+
+fn work_of_the_loop(view: &View<'_>, text: &mut Text) {
+    let (state, turns, counts) = (view.state, &view.state.turns, view.state.loop_counts());
+    let commands_us = state.registry.iter().map(|(id, _)| state.stats.command_ref(id).total_ns);
+    let turns_per_second = turns.turn_rate.per_second();
+    let turn_us = turns.busy_rate.per_second().checked_div(turns_per_second).unwrap_or(0);
+    text.fields(&[
+        ("total_reads_processed", &counts.reads),
+        ("total_writes_processed", &counts.writes),
+        ("io_threaded_reads_processed", &0),
+        ("io_threaded_writes_processed", &0),
+        (
+            "client_query_buffer_limit_disconnections",
+            &state.stats.query_buffer_limit_disconnections,
+        ),
+        (
+            "client_output_buffer_limit_disconnections",
+            &state.stats.output_buffer_limit_disconnections,
+        ),
+        ("reply_buffer_shrinks", &0),
+        ("reply_buffer_expands", &0),
+        ("eventloop_cycles", &counts.turns),
+        ("eventloop_duration_sum", &turns.total_us),
+        ("eventloop_duration_cmd_sum", &(commands_us.sum::<u64>() / 1000)),
+        ("instantaneous_eventloop_cycles_per_sec", &turns_per_second),
+        ("instantaneous_eventloop_duration_usec", &turn_us),
+        // No command waited longer than this for those of others.
+        ("longest_turn_us", &turns.longest_turn_us),
+    ]);
+}
+
+pub(super) fn replication(view: &View<'_>, text: &mut Text) {
+    text.fields(&[
+        ("role", &"master"),
+        ("connected_slaves", &0),
+        ("master_failover_state", &"no-failover"),
+        ("master_replid", &view.state.run_id),
+        ("master_replid2", &NO_REPLID),
+        ("master_repl_offset", &0),
+        ("second_repl_offset", &-1),
+        ("repl_backlog_active", &0),
+        ("repl_backlog_size", &view.state.config.repl_backlog_size),
+        ("repl_backlog_first_byte_offset", &0),
+        ("repl_backlog_histlen", &0),
+    ]);
+}
+
+/// `db0:keys=1,expires=0,avg_ttl=0`
+pub(super) fn keyspace(view: &View<'_>, text: &mut Text) {
+    let now_ms = view.state.now.unix_ms();
+    let databases = view.keyspace.databases().iter().enumerate();
+    for (number, database) in databases.filter(|(_, database)| !database.is_empty()) {
+        let (keys, expires) = (database.len(), database.keys_with_expiry());
+        let avg_ttl_ms = average_ttl_ms(database, now_ms);
+        text.field(
+            &format!("db{number}"),
+            format_args!("keys={keys},expires={expires},avg_ttl={avg_ttl_ms}"),
+        );
+    }
+}
+
+/// The mean TTL of the keys that have one: of all of them in a small database, else of those among some random keys.
+fn average_ttl_ms(database: &Database, now_ms: i64) -> i64 {
+    if database.keys_with_expiry() == 0 {
+        return 0;
+    }
+    let ttl = |expire_at_ms: i64| expire_at_ms.saturating_sub(now_ms).max(0) as i128;
+    let ttls: Vec<i128> = if database.len() <= TTL_SAMPLES {
+        database.entries().filter_map(|entry| entry.expire_at_ms()).map(ttl).collect()
+    } else {
+        // Which keys it looks at must not depend on anything but the run, so that a run can be repeated.
+        let mut random = SmallRng::seed_from_u64(now_ms as u64);
+        (0..TTL_SAMPLES)
+            .filter_map(|_| database.random_entry(|| random.random())?.expire_at_ms())
+            .map(ttl)
+            .collect()
+    };
+    let count = ttls.len().max(1) as i128;
+    i64::try_from(ttls.iter().sum::<i128>() / count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::server::testing::TestServer;
+
+    fn has(redis: &mut TestServer, section: &str, field: &str) {
+        let info = redis.run(&format!("INFO {section}")).0;
+        assert!(info.split(' ').any(|word| word == field), "{field} is not in {info}");
+    }
+
+    #[test]
+    fn keyspace_tells_keys_expires_and_mean_ttl_of_databases_in_use() {
+        let mut redis = TestServer::new();
+        redis.run("INFO keyspace").is("$12 # Keyspace");
+        redis.run("SET a 1 PX 3000");
+        redis.run("SET b 1 PX 5000");
+        redis.run("SET c 1");
+        has(&mut redis, "keyspace", "db0:keys=3,expires=2,avg_ttl=4000");
+        for number in 0..100 {
+            redis.run(&format!("SET k{number} 1 PX 8000"));
+        }
+        redis.run("DEL a b c");
+        has(&mut redis, "keyspace", "db0:keys=100,expires=100,avg_ttl=8000");
+        redis.advance_ms(8001);
+        redis.run("INFO keyspace").is("$12 # Keyspace");
+        has(&mut redis, "stats", "expired_keys:100");
+    }
+
+    #[test]
+    fn stats_count_what_happens() {
+        let mut redis = TestServer::new();
+        redis.run("SET k 1");
+        redis.run("GET k");
+        redis.run("GET nosuch");
+        redis.run("NOSUCH");
+        redis.connect();
+        for field in [
+            "keyspace_hits:1",
+            "keyspace_misses:1",
+            "total_error_replies:1",
+            "total_connections_received:2",
+        ] {
+            has(&mut redis, "stats", field);
+        }
+        has(&mut redis, "errorstats", "errorstat_ERR:count=1");
+        has(&mut redis, "clients", "connected_clients:2");
+        has(&mut redis, "persistence", "rdb_changes_since_last_save:1");
+    }
+
+    #[test]
+    fn a_pause_is_told_with_the_time_that_is_left() {
+        let mut redis = TestServer::new();
+        has(&mut redis, "clients", "paused_actions:none");
+        let until_us = redis.server.state.now.monotonic_us + 5_000_000;
+        let server = &mut redis.server;
+        server.state.pause_clients(&mut server.keyspace, super::PauseKind::Write, until_us);
+        redis.advance_ms(2000);
+        has(&mut redis, "clients", "paused_actions:write");
+        has(&mut redis, "clients", "paused_timeout_milliseconds:3000");
+        let other = redis.connect();
+        redis.run_as(other, "SET k 1").is("");
+        has(&mut redis, "clients", "blocked_clients:1");
+    }
+
+    #[test]
+    fn a_replid_has_40_digits() {
+        let mut redis = TestServer::new();
+        let replid = redis.server.state.run_id.clone();
+        assert!(replid.len() == 40 && replid.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        has(&mut redis, "replication", "role:master");
+        has(&mut redis, "replication", &format!("master_replid:{replid}"));
+    }
+}

@@ -11,3 +11,16 @@ pub fn reply_help(ctx: &mut Ctx<'_>, command: &str, lines: &[&str]) {
         ctx.reply.simple(line);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::server::testing::TestServer;
+
+    #[test]
+    fn help_has_a_heading_and_ends_with_itself() {
+        let mut redis = TestServer::new();
+        let help = redis.run("MODULE HELP");
+        help.starts("*5 +MODULE <subcommand> [<arg> [value] [opt] ...]. Subcommands are: +LIST ");
+        assert!(help.0.ends_with(" +HELP +    Prints this help."), "{}", help.0);
+    }
+}

@@ -14,6 +14,7 @@ mod string;
 
 pub use ctx::Ctx;
 pub use error::{CommandError, CommandResult};
+pub use help::reply_help;
 pub use registry::{CommandId, Registered, Registry};
 pub use table::{Command, Group};
 

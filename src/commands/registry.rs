@@ -130,6 +130,14 @@ impl Registry {
         subcommands.find(|&id| self.get(id).command.name.as_bytes().eq_ignore_ascii_case(name))
     }
 
+    /// The command or subcommand with that full name, as `client|list`, in any case.
+    pub fn find_full_name(&self, name: &[u8]) -> Option<CommandId> {
+        match name.iter().position(|&byte| byte == b'|') {
+            None => self.find(name),
+            Some(bar) => self.find_subcommand(self.find(&name[..bar])?, &name[bar + 1..]),
+        }
+    }
+
     /// The command or subcommand with that number.
     #[inline]
     pub fn get(&self, id: CommandId) -> &Registered {

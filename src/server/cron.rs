@@ -21,23 +21,32 @@ impl Server {
         self.end_pause_if_due();
         let now_us = self.state.now.monotonic_us;
         let due = now_us >= self.state.next_cron_us;
-        if due || self.state.expiry_left {
-            self.expire_some();
-        }
         if due {
-            self.sample(now_us);
-            if now_us >= self.state.next_clients_us {
-                self.state.next_clients_us = now_us + CLIENTS_EVERY_US;
-                self.look_after_clients();
-            }
             self.state.next_cron_us = now_us + 1_000_000 / u64::from(self.state.config.hz.max(1));
+        }
+        if !self.state.cron_paused {
+            self.run_periodic_work(due, now_us);
         }
         self.run_pending_input();
         self.time_until_next_work(now_us)
     }
 
+    fn run_periodic_work(&mut self, due: bool, now_us: u64) {
+        if due || self.state.expiry_left {
+            self.expire_some();
+        }
+        if due {
+            self.sample(now_us);
+        }
+        if due && now_us >= self.state.next_clients_us {
+            self.state.next_clients_us = now_us + CLIENTS_EVERY_US;
+            self.look_after_clients();
+        }
+    }
+
     fn time_until_next_work(&self, now_us: u64) -> Duration {
-        if self.state.expiry_left || !self.state.pending_input.is_empty() {
+        let expiry_left = self.state.expiry_left && !self.state.cron_paused;
+        if expiry_left || !self.state.pending_input.is_empty() {
             return Duration::ZERO;
         }
         let pause_us = self.state.pause.map_or(u64::MAX, |pause| pause.until_us);
@@ -51,13 +60,16 @@ impl Server {
         }
         let started_ns = self.state.environment.monotonic_ns();
         let mut elapsed_ns = 0;
+        let mut all_gone = false;
         for _ in 0..EXPIRE_STEPS_PER_TURN {
-            self.state.expiry_left = !self.keyspace.sweep_expired(EXPIRE_BUCKETS_PER_STEP);
-            elapsed_ns = self.state.environment.monotonic_ns() - started_ns;
-            if !self.state.expiry_left || elapsed_ns > EXPIRE_US_PER_TURN * 1000 {
+            all_gone = self.keyspace.sweep_expired(EXPIRE_BUCKETS_PER_STEP);
+            elapsed_ns = self.state.environment.monotonic_ns().saturating_sub(started_ns);
+            if all_gone || elapsed_ns > EXPIRE_US_PER_TURN * 1000 {
                 break;
             }
         }
+        self.state.expiry_left = !all_gone;
+        self.state.note_spike("expire-cycle", elapsed_ns);
         self.state.stats.expire_ns += elapsed_ns;
         self.state.stats.expire_cap_reached += u64::from(self.state.expiry_left);
     }
@@ -71,5 +83,143 @@ impl Server {
                 commands.saturating_sub(then_commands) * 1_000_000 / elapsed_us;
             self.state.commands_sampled = (now_us, commands);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyspace::{Expiry, NewString};
+    use crate::net::Token;
+    use crate::server::PauseKind;
+    use crate::server::testing::TestServer;
+
+    /// A server with `count` keys that expire after `ttl_ms`.
+    fn with_expiring_keys(count: i64, ttl_ms: i64) -> TestServer {
+        let mut redis = TestServer::new();
+        let at = Expiry::At(redis.server.state.now.unix_ms().max(1_700_000_000_000) + ttl_ms);
+        let mut db = redis.server.keyspace.db(0);
+        for number in 0..count {
+            db.set_string(format!("k{number}").as_bytes(), NewString::Int(number), at);
+        }
+        redis
+    }
+
+    fn keys(redis: &TestServer) -> usize {
+        redis.server.keyspace.databases()[0].len()
+    }
+
+    #[test]
+    fn keys_that_are_due_go_without_being_touched() {
+        let mut redis = with_expiring_keys(5000, 100);
+        redis.run("SET stays v").is("+OK");
+        redis.advance_ms(99);
+        assert_eq!(keys(&redis), 5001);
+        for _ in 0..3 {
+            redis.advance_ms(100);
+        }
+        assert_eq!(keys(&redis), 1);
+        assert_eq!(redis.server.keyspace.stats.expired, 5000);
+    }
+
+    #[test]
+    fn a_long_sweep_is_cut_and_goes_on_at_once() {
+        let mut redis = with_expiring_keys(5000, 100);
+        redis.world.borrow_mut().now_step_us = EXPIRE_US_PER_TURN + 1; // time flies
+        redis.advance_ms(200);
+        let left = keys(&redis);
+        assert!(left > 0 && left < 5000, "{left}");
+        assert_eq!(redis.server.cron(), Duration::ZERO);
+        for _ in 0..5000 {
+            if !redis.server.state.expiry_left {
+                break;
+            }
+            redis.advance_ms(0);
+        }
+        assert_eq!(keys(&redis), 0);
+    }
+
+    #[test]
+    fn a_sweep_that_took_long_is_a_latency_event() {
+        let mut redis = with_expiring_keys(1, 100);
+        redis.server.state.config.latency_monitor_threshold = 20;
+        redis.world.borrow_mut().now_step_us = 25_000;
+        redis.advance_ms(200);
+        assert!(redis.server.state.latency.event(b"expire-cycle").is_some());
+    }
+
+    #[test]
+    fn nothing_expires_by_itself_when_told_so() {
+        let mut redis = with_expiring_keys(10, 100);
+        redis.server.state.active_expire = false;
+        redis.advance_ms(1000);
+        assert_eq!(keys(&redis), 10);
+        redis.run("GET k1").is("$-1");
+        assert_eq!(keys(&redis), 9);
+    }
+
+    #[test]
+    fn a_paused_cron_does_nothing_and_keeps_the_loop_asleep() {
+        let mut redis = with_expiring_keys(10, 100);
+        redis.server.state.cron_paused = true;
+        redis.advance_ms(1000);
+        assert_eq!(keys(&redis), 10);
+        assert!(redis.server.cron() > Duration::ZERO);
+        redis.server.state.cron_paused = false;
+        redis.advance_ms(1000);
+        assert_eq!(keys(&redis), 0);
+    }
+
+    #[test]
+    fn a_pause_ends_by_itself_and_what_waited_runs() {
+        let mut redis = TestServer::new();
+        let until_us = redis.world.borrow().now.monotonic_us + 50_000;
+        let (state, keyspace) = (&mut redis.server.state, &mut redis.server.keyspace);
+        state.pause_clients(keyspace, PauseKind::All, until_us);
+        redis.run("SET k v").is("");
+        assert!(redis.server.cron() <= Duration::from_millis(50));
+        redis.advance_ms(49);
+        redis.take(Token(0)).is("");
+        redis.advance_ms(1);
+        redis.advance_ms(0);
+        redis.take(Token(0)).is("+OK");
+        assert!(redis.server.state.pause.is_none());
+    }
+
+    #[test]
+    fn l07_a_soft_limit_closes_after_its_seconds_without_traffic() {
+        let mut redis = TestServer::with(|config| {
+            config.client_output_buffer_limit.normal.soft_bytes = 2000;
+            config.client_output_buffer_limit.normal.soft_seconds = 2;
+        });
+        redis.server.state.clients.get_mut(Token(0)).output.extend(&[b'x'; 3000]);
+        redis.server.state.write_later(Token(0));
+        redis.advance_ms(1000);
+        redis.advance_ms(1000);
+        assert!(redis.is_connected(Token(0)));
+        redis.advance_ms(1000);
+        redis.advance_ms(1000);
+        assert!(!redis.is_connected(Token(0)));
+    }
+
+    #[test]
+    fn the_rate_of_commands_is_taken_from_time_to_time() {
+        let mut redis = TestServer::new();
+        redis.advance_ms(100);
+        (0..50).for_each(|_| drop(redis.run("GET k")));
+        redis.advance_ms(100);
+        assert_eq!(redis.server.state.stats.ops_per_second, 500);
+        redis.advance_ms(100);
+        assert_eq!(redis.server.state.stats.ops_per_second, 0);
+    }
+
+    #[test]
+    fn an_idle_client_is_closed_after_the_timeout() {
+        let mut redis = TestServer::with(|config| config.timeout = 3);
+        redis.run("GET k").is("$-1");
+        redis.advance_ms(3000);
+        assert!(redis.is_connected(Token(0)));
+        redis.advance_ms(1000);
+        assert!(!redis.is_connected(Token(0)));
     }
 }

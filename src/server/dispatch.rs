@@ -63,9 +63,6 @@ impl Server {
         let Self { keyspace, state, .. } = self;
         let (command, first_key) =
             (state.registry.get(id).command, state.registry.get(id).first_key);
-        if !state.monitors.is_empty() {
-            state.feed_monitors(token, id, args);
-        }
         let client = state.clients.get_mut(token);
         client.last_command = Some(id);
         client.commands += 1;
@@ -90,6 +87,9 @@ impl Server {
             error.reply(reply);
         }
         state.command_ended(token, id, args, started_ns, reply.output.len() - written);
+        if !state.monitors.is_empty() {
+            state.feed_monitors(token, id, args);
+        }
         if keyspace.has_garbage() {
             for garbage in keyspace.take_garbage() {
                 state.environment.discard(Box::new(garbage));

@@ -34,7 +34,7 @@ pub use client::{Blocked, Client, Clients, ReplyMode};
 pub use client_info::describe;
 pub use environment::{Environment, ProcessFacts};
 pub use info::info;
-pub use latency::Latency;
+pub use latency::{Latency, Spike, Spikes};
 pub use monitor::quoted;
 pub use pause::{Pause, PauseKind};
 pub use reconfigure::listen_config;
@@ -94,6 +94,8 @@ pub struct State {
     pub started: Now,
     /// 40 hex digits that name this run.
     pub run_id: String,
+    /// 40 hex digits that name this history of changes, for replicas.
+    pub replid: String,
     /// Repeatable random choices.
     pub random: SmallRng,
     /// Changes since the last save.
@@ -102,6 +104,8 @@ pub struct State {
     pub pause: Option<Pause>,
     /// `DEBUG SET-ACTIVE-EXPIRE`.
     pub active_expire: bool,
+    /// `DEBUG PAUSE-CRON`.
+    pub cron_paused: bool,
     /// Clients that watch all commands.
     pub monitors: Vec<Token>,
     /// What the loop is to do at the end of the turn.
@@ -129,7 +133,6 @@ impl Server {
         let mut keyspace =
             Keyspace::new(config.databases as usize, environment.random(), now.unix_ms());
         keyspace.set_now_ms(now.unix_ms());
-        let run_id = (0..3).map(|_| format!("{:016x}", environment.random())).collect::<String>();
         let mut state = State {
             stats: Stats::new(registry.len()),
             command_log: CommandLog::default(),
@@ -139,13 +142,15 @@ impl Server {
             turns: Turns::default(),
             startup_bytes: 0,
             random: SmallRng::seed_from_u64(environment.random()),
-            run_id: run_id[..40].to_string(),
+            run_id: random_id(&mut *environment),
+            replid: random_id(&mut *environment),
             environment,
             now,
             started: now,
             dirty: 0,
             pause: None,
             active_expire: true,
+            cron_paused: false,
             monitors: Vec::new(),
             actions: Actions::default(),
             pending_input: Vec::new(),
@@ -168,7 +173,18 @@ impl Server {
     }
 }
 
+/// 40 hex digits that nobody else has.
+fn random_id(environment: &mut dyn Environment) -> String {
+    let digits: String = (0..3).map(|_| format!("{:016x}", environment.random())).collect();
+    digits[..40].to_string()
+}
+
 impl State {
+    /// Begins a new history of changes: no replica that knows the old one can go on from there.
+    pub fn change_replid(&mut self) {
+        self.replid = random_id(&mut *self.environment);
+    }
+
     /// Hands the directives that others act on to them.
     pub fn apply_config(&mut self, keyspace: &mut Keyspace) {
         keyspace.policy.lfu = matches!(

@@ -1,14 +1,14 @@
 //! `MONITOR`: every command as it is run, told to the clients that watch. Also: which arguments nobody may see.
 
 use super::State;
-use crate::commands::CommandId;
 use crate::commands::table::{ADMIN, SKIP_MONITOR};
+use crate::commands::{CommandId, Registered};
 use crate::config;
 use crate::net::Token;
 use crate::resp::Args;
 
 impl State {
-    /// Tells the watching clients about a command that is about to run.
+    /// Tells the watching clients about a command that has run: the database is the one it left the client in.
     pub(super) fn feed_monitors(&mut self, token: Token, id: CommandId, args: &Args<'_>) {
         let registered = self.registry.get(id);
         if registered.command.flags.has(ADMIN) || registered.command.flags.has(SKIP_MONITOR) {
@@ -22,7 +22,7 @@ impl State {
         };
         let (seconds, micros) = (self.now.unix_us / 1_000_000, self.now.unix_us % 1_000_000);
         let mut line = format!("+{seconds}.{micros:06} [{} {address}]", client.db).into_bytes();
-        let hidden = sensitive(&registered.full_name, args);
+        let hidden = sensitive(registered, args);
         for (index, argument) in args.iter().enumerate() {
             line.push(b' ');
             let shown = if hidden.contains(&index) { b"(redacted)" } else { argument };
@@ -39,25 +39,24 @@ impl State {
 }
 
 /// The positions of arguments that hold a password.
-pub fn sensitive(full_name: &str, args: &Args<'_>) -> Vec<usize> {
-    let is = |index: usize, word: &str| {
-        args.get(index).is_some_and(|a| a.eq_ignore_ascii_case(word.as_bytes()))
-    };
-    match full_name {
-        "auth" => (1..args.len()).collect(),
-        "hello" => (0..args.len())
-            .filter(|&i| i >= 2 && is(i - 2, "auth") || i >= 1 && is(i - 1, "auth"))
-            .collect(),
-        "config|set" => (3..args.len())
-            .step_by(2)
-            .filter(|&i| {
-                std::str::from_utf8(args.bytes(i - 1)).is_ok_and(|name| {
-                    config::lookup(name.as_bytes()).is_some_and(|(row, _)| row.sensitive)
-                })
-            })
-            .collect(),
+pub fn sensitive(registered: &Registered, args: &Args<'_>) -> Vec<usize> {
+    let is_auth =
+        |index: usize| args.get(index).is_some_and(|word| word.eq_ignore_ascii_case(b"auth"));
+    // The names in the table: `rename-command` must not bring a password to light.
+    match (registered.parent.is_some(), registered.command.name) {
+        (false, "auth") => (1..args.len()).collect(),
+        (false, "hello") => {
+            (2..args.len()).filter(|&i| is_auth(i - 1) || i > 2 && is_auth(i - 2)).collect()
+        }
+        (true, "set") if registered.full_name == "config|set" => {
+            (3..args.len()).step_by(2).filter(|&i| is_sensitive(args.bytes(i - 1))).collect()
+        }
         _ => Vec::new(),
     }
+}
+
+fn is_sensitive(directive: &[u8]) -> bool {
+    config::lookup(directive).is_some_and(|(row, _)| row.sensitive)
 }
 
 /// Bytes in double quotes, all that is no printable ASCII escaped: `sdscatrepr`.
@@ -81,4 +80,72 @@ pub fn quoted(bytes: &[u8]) -> String {
     }
     text.push('"');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::table::{Arity, Command, Flags, command};
+    use crate::commands::{CommandResult, Ctx, Group};
+    use crate::resp::OwnedArgs;
+    use crate::server::testing::TestServer;
+
+    fn nothing(_: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
+        Ok(())
+    }
+
+    const fn row(name: &'static str) -> Command {
+        command(name, Arity::AtLeast(1), Flags::NONE, &[], nothing)
+    }
+
+    static AUTH: Command = row("auth");
+    static HELLO: Command = row("hello");
+    static SET: Command = row("set");
+
+    fn hidden(command: &'static Command, full_name: &str, line: &str) -> Vec<usize> {
+        let parent = full_name.contains('|').then_some(CommandId(0));
+        let (full_name, group) = (full_name.to_string(), Group::Connection);
+        let registered =
+            Registered { command, full_name, parent, subcommands: Vec::new(), group, first_key: 0 };
+        let args: OwnedArgs = line.split(' ').map(str::as_bytes).collect();
+        sensitive(&registered, &args.args())
+    }
+
+    #[test]
+    fn c06_passwords_are_hidden_wherever_they_are() {
+        let none: [usize; 0] = [];
+        assert_eq!(hidden(&AUTH, "auth", "AUTH secret"), [1]);
+        assert_eq!(hidden(&AUTH, "auth", "AUTH user secret"), [1, 2]);
+        assert_eq!(hidden(&HELLO, "hello", "HELLO 3 auth user secret SETNAME me"), [3, 4]);
+        assert_eq!(hidden(&HELLO, "hello", "HELLO 3 SETNAME me"), none);
+        let line = "CONFIG SET maxmemory 1 RequirePass secret save x";
+        assert_eq!(hidden(&SET, "config|set", line), [5]);
+        assert_eq!(hidden(&SET, "config|set", "CONFIG SET requirepass"), none);
+        assert_eq!(hidden(&SET, "set", "SET requirepass value"), none);
+    }
+
+    #[test]
+    fn c06_a_renamed_command_still_hides_its_password() {
+        assert_eq!(hidden(&AUTH, "say-who", "say-who secret"), [1]);
+    }
+
+    #[test]
+    fn text_is_quoted_as_redis_quotes_it() {
+        assert_eq!(quoted(b"a b"), r#""a b""#);
+        assert_eq!(quoted(b"\"\\\n\r\t\x07\x08\x00\xff~"), r#""\"\\\n\r\t\a\b\x00\xff~""#);
+    }
+
+    #[test]
+    fn a_line_names_database_and_unix_socket() {
+        let mut redis = TestServer::new();
+        let watcher = redis.connect();
+        redis.run_as(watcher, "MONITOR").is("+OK");
+        for client in redis.server.state.clients.iter_mut().filter(|client| !client.monitor) {
+            client.db = 3;
+            client.peer.is_unix = true;
+            client.peer.address = "/run/redis.sock:0".into();
+        }
+        redis.run("GET k").is("$-1");
+        redis.take(watcher).is(r#"+1700000000.000000 [3 unix:/run/redis.sock] "GET" "k""#);
+    }
 }

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use super::State;
 use super::monitor::sensitive;
-use crate::commands::CommandId;
 use crate::commands::table::SKIP_SLOWLOG;
+use crate::commands::{CommandId, Registered};
 use crate::net::Token;
 use crate::resp::Args;
 
@@ -104,7 +104,7 @@ impl State {
             id: 0,
             time_s: self.now.unix_us / 1_000_000,
             value,
-            args: shortened(args, self.registry.get(id).full_name.as_str()),
+            args: shortened(args, self.registry.get(id)),
             client_address: client.peer.address.clone(),
             client_name: client.name.clone(),
         };
@@ -112,9 +112,9 @@ impl State {
     }
 }
 
-fn shortened(args: &Args<'_>, full_name: &str) -> Vec<Vec<u8>> {
+fn shortened(args: &Args<'_>, registered: &Registered) -> Vec<Vec<u8>> {
     let kept = if args.len() > ARGUMENTS_MAX { ARGUMENTS_MAX - 1 } else { args.len() };
-    let hidden = sensitive(full_name, args);
+    let hidden = sensitive(registered, args);
     let mut shown: Vec<Vec<u8>> = (0..kept)
         .map(|index| {
             let argument = args.bytes(index);
@@ -133,4 +133,84 @@ fn shortened(args: &Args<'_>, full_name: &str) -> Vec<Vec<u8>> {
         shown.push(format!("... ({} more arguments)", args.len() - kept).into_bytes());
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::value::ProtectedAction;
+    use crate::server::testing::TestServer;
+
+    fn with_threshold(threshold_us: i64) -> TestServer {
+        TestServer::with(|config| {
+            config.slowlog_log_slower_than = threshold_us;
+            config.enable_debug_command = ProtectedAction::Yes;
+        })
+    }
+
+    fn noted(redis: &TestServer, kind: LogKind) -> usize {
+        redis.server.state.command_log.entries(kind).len()
+    }
+
+    #[test]
+    fn a_command_is_slow_from_the_threshold_on() {
+        for (threshold_us, expected) in [(10_000, 1), (10_001, 0), (0, 1), (-1, 0)] {
+            let mut redis = with_threshold(threshold_us);
+            redis.run("DEBUG SLEEP 0.01").is("+OK");
+            assert_eq!(noted(&redis, LogKind::Slow), expected, "{threshold_us}");
+        }
+    }
+
+    #[test]
+    fn the_newest_entries_are_kept_and_numbers_go_on() {
+        let mut redis = with_threshold(0);
+        redis.server.state.config.slowlog_max_len = 3;
+        (0..5).for_each(|_| drop(redis.run("TIME")));
+        let ids: Vec<u64> =
+            redis.server.state.command_log.entries(LogKind::Slow).iter().map(|e| e.id).collect();
+        assert_eq!(ids, [4, 3, 2]);
+        redis.server.state.config.slowlog_max_len = 0;
+        redis.run("TIME");
+        assert_eq!(noted(&redis, LogKind::Slow), 0);
+    }
+
+    #[test]
+    fn long_requests_are_shortened() {
+        let mut redis = with_threshold(0);
+        let long = [b'A'; 129];
+        let mut words: Vec<&[u8]> = vec![b"DEBUG", b"DIGEST-VALUE", &long];
+        words.resize(33, b"x");
+        redis.run_bytes(&words);
+        let entry = &redis.server.state.command_log.entries(LogKind::Slow)[0];
+        assert_eq!(entry.args.len(), 32);
+        assert_eq!(entry.args[2], [&long[..128], b"... (1 more bytes)"].concat());
+        assert_eq!(entry.args[31], b"... (2 more arguments)");
+        words.truncate(32);
+        redis.run_bytes(&words);
+        let entry = &redis.server.state.command_log.entries(LogKind::Slow)[0];
+        assert_eq!(entry.args[31], b"x");
+    }
+
+    #[test]
+    fn an_entry_has_the_name_of_its_client() {
+        let mut redis = with_threshold(0);
+        redis.server.state.clients.iter_mut().for_each(|client| client.name = b"me".to_vec());
+        redis.run("TIME");
+        let entry = &redis.server.state.command_log.entries(LogKind::Slow)[0];
+        assert_eq!((entry.client_name.as_slice(), entry.time_s), (&b"me"[..], 1_700_000_000));
+    }
+
+    #[test]
+    fn large_requests_and_replies_are_noted_by_their_own_thresholds() {
+        let mut redis = TestServer::with(|config| {
+            config.commandlog_request_larger_than = 10_000;
+            config.commandlog_reply_larger_than = 10_000;
+        });
+        let value = [b'v'; 10_000];
+        redis.run_bytes(&[b"SET", b"k", &value]).is("+OK");
+        redis.run("GET k");
+        assert_eq!(noted(&redis, LogKind::LargeRequest), 1);
+        assert_eq!(noted(&redis, LogKind::LargeReply), 1);
+        assert_eq!(noted(&redis, LogKind::Slow), 0);
+    }
 }

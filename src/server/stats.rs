@@ -109,3 +109,58 @@ impl Stats {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_counted_by_their_first_word() {
+        let mut stats = Stats::new(0);
+        stats.count_error(&CommandError::WrongType);
+        stats.count_error(&CommandError::Syntax);
+        stats.count_error(&CommandError::NotAnInteger);
+        assert_eq!(stats.error_replies, 3);
+        let counts: Vec<_> =
+            stats.errors.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
+        assert_eq!(counts, [("ERR", 2), ("WRONGTYPE", 1)]);
+    }
+
+    #[test]
+    fn made_up_errors_do_not_fill_the_memory() {
+        let mut stats = Stats::new(0);
+        for number in 0..1000 {
+            stats.count_error(&CommandError::Message(format!("E{number} text")));
+        }
+        assert_eq!((stats.errors.len(), stats.error_replies), (ERROR_KINDS_MAX, 1000));
+    }
+
+    #[test]
+    fn calls_share_their_time_in_the_histogram() {
+        let mut stats = Stats::new(1);
+        stats.count_calls(CommandId(0), 4, 400, true);
+        stats.count_calls(CommandId(0), 1, 10 * LATENCY_NS_MAX, true);
+        stats.count_calls(CommandId(0), 1, 0, true);
+        let command = stats.command_ref(CommandId(0));
+        assert_eq!((command.calls, stats.commands_processed), (6, 6));
+        let histogram = command.latency_ns.as_ref().unwrap();
+        assert_eq!(histogram.count_between(100, 100), 4);
+        assert_eq!(histogram.count_between(LATENCY_NS_MAX, u64::MAX), 1);
+        assert_eq!(histogram.count_between(0, 1), 1);
+    }
+
+    #[test]
+    fn without_tracking_there_is_no_histogram() {
+        let mut stats = Stats::new(1);
+        stats.count_calls(CommandId(0), 1, 100, false);
+        assert!(stats.command_ref(CommandId(0)).latency_ns.is_none());
+    }
+
+    #[test]
+    fn reset_keeps_a_place_for_every_command() {
+        let mut stats = Stats::new(2);
+        stats.count_calls(CommandId(1), 1, 100, true);
+        stats.reset();
+        assert_eq!((stats.command(CommandId(1)).calls, stats.commands_processed), (0, 0));
+    }
+}

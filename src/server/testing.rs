@@ -17,6 +17,8 @@ use crate::resp::write_request;
 pub struct World {
     /// The time.
     pub now: Now,
+    /// How far the clock moves each time a duration is measured, in microseconds.
+    pub now_step_us: u64,
     /// Log lines.
     pub log: Vec<String>,
     /// What `random` gives next.
@@ -39,7 +41,9 @@ impl Environment for TestEnvironment {
     }
 
     fn monotonic_ns(&mut self) -> u64 {
-        self.0.borrow().now.monotonic_us * 1000
+        let mut world = self.0.borrow_mut();
+        world.now.monotonic_us += world.now_step_us;
+        world.now.monotonic_us * 1000
     }
 
     fn random(&mut self) -> u64 {

@@ -73,13 +73,13 @@ impl State {
                 let elapsed_ns = now_ns.saturating_sub(started_ns);
                 self.untimed.since_ns = now_ns;
                 self.stats.count_calls(id, 1, elapsed_ns, self.config.latency_tracking);
-                self.note_latency(id, elapsed_ns);
+                let is_fast = self.registry.get(id).command.flags.has(FAST);
+                self.note_spike(if is_fast { "fast-command" } else { "command" }, elapsed_ns);
                 self.log_command(LogKind::Slow, token, id, args, elapsed_ns / 1000);
             }
         }
         if self.log_large {
-            let request_bytes = args.iter().map(<[u8]>::len).sum::<usize>() as u64;
-            self.log_command(LogKind::LargeRequest, token, id, args, request_bytes);
+            self.log_command(LogKind::LargeRequest, token, id, args, request_bytes(args));
             self.log_command(LogKind::LargeReply, token, id, args, reply_bytes as u64);
         }
     }
@@ -104,23 +104,108 @@ impl State {
     /// Follows the directives that say what is to be noted.
     pub(super) fn apply_timing_config(&mut self) {
         let slow_us = self.config.slowlog_log_slower_than;
-        let spike_us = (self.config.latency_monitor_threshold as i64).saturating_mul(1000);
-        self.exact_timing =
-            (0..EXACT_BELOW_US).contains(&slow_us) || (1..EXACT_BELOW_US).contains(&spike_us);
+        let spike_us = self.config.latency_monitor_threshold.saturating_mul(1000);
+        self.exact_timing = (0..EXACT_BELOW_US).contains(&slow_us)
+            || (1..EXACT_BELOW_US as u64).contains(&spike_us);
         self.log_large = self.config.commandlog_request_larger_than >= 0
             || self.config.commandlog_reply_larger_than >= 0;
     }
+}
 
-    fn note_latency(&mut self, id: CommandId, elapsed_ns: u64) {
-        let threshold_ms = self.config.latency_monitor_threshold;
-        let elapsed_ms = elapsed_ns / 1_000_000;
-        if threshold_ms > 0 && elapsed_ms >= threshold_ms {
-            let event = if self.registry.get(id).command.flags.has(FAST) {
-                "fast-command"
-            } else {
-                "command"
-            };
-            self.latency.add(event, self.now.unix_us / 1_000_000, elapsed_ms);
+/// Length of a request on the wire: the header, and each argument with its own.
+fn request_bytes(args: &Args<'_>) -> u64 {
+    let line = |number: usize| 1 + itoa::Buffer::new().format(number).len() + 2;
+    let arguments = args.iter().map(|argument| line(argument.len()) + argument.len() + 2);
+    (line(args.len()) + arguments.sum::<usize>()) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::value::ProtectedAction;
+    use crate::resp::OwnedArgs;
+    use crate::server::testing::TestServer;
+
+    fn args(words: &[&[u8]]) -> OwnedArgs {
+        words.iter().copied().collect()
+    }
+
+    fn number(redis: &TestServer, name: &[u8]) -> CommandId {
+        redis.server.state.registry.find(name).unwrap()
+    }
+
+    /// Whether a command would be timed by itself.
+    fn is_timed(redis: &mut TestServer, words: &[&[u8]]) -> bool {
+        let id = number(redis, words[0]);
+        redis.server.state.command_starts(id, &args(words).args()).is_some()
+    }
+
+    #[test]
+    fn quick_commands_of_a_batch_share_its_time() {
+        let mut redis = TestServer::new();
+        let (get, set) = (number(&redis, b"get"), number(&redis, b"set"));
+        let world = redis.world.clone();
+        let state = &mut redis.server.state;
+        state.batch_starts();
+        for id in [get, get, set, get] {
+            state.count_untimed(id);
         }
+        world.borrow_mut().now.monotonic_us += 8;
+        state.batch_ended();
+        let (gets, sets) = (state.stats.command_ref(get), state.stats.command_ref(set));
+        assert_eq!((gets.calls, gets.total_ns), (3, 6000));
+        assert_eq!((sets.calls, sets.total_ns), (1, 2000));
+        let histogram = gets.latency_ns.as_ref().unwrap();
+        assert_eq!((histogram.len(), histogram.count_between(1990, 2010)), (3, 3));
+        assert_eq!(state.stats.commands_processed, 4);
+    }
+
+    #[test]
+    fn a_slow_command_is_not_charged_to_its_neighbours() {
+        let mut redis = TestServer::with(|config| {
+            config.enable_debug_command = ProtectedAction::Yes;
+        });
+        let client = redis.connect();
+        redis.receive(client, b"GET k\r\nDEBUG SLEEP 0.5\r\nGET k\r\n").is("$-1 +OK $-1");
+        let stats = &redis.server.state.stats;
+        let (get, debug) = (number(&redis, b"get"), number(&redis, b"debug"));
+        assert_eq!((stats.command_ref(get).calls, stats.command_ref(get).total_ns), (2, 0));
+        assert_eq!(stats.command_ref(debug).total_ns, 500_000_000);
+    }
+
+    #[test]
+    fn long_requests_and_low_thresholds_are_timed_one_by_one() {
+        let mut redis = TestServer::new();
+        assert!(!is_timed(&mut redis, &[b"get", b"k"]));
+        assert!(is_timed(&mut redis, &[b"slowlog", b"len"]));
+        assert!(is_timed(&mut redis, &[b"set", b"k", &[b'v'; QUICK_BYTES_MAX]]));
+        assert!(is_timed(&mut redis, &[&b"set"[..]; QUICK_ARGUMENTS_MAX + 1]));
+        for (slow_us, exact) in [(0, true), (999, true), (1000, false), (-1, false)] {
+            redis.server.state.config.slowlog_log_slower_than = slow_us;
+            redis.server.state.apply_timing_config();
+            assert_eq!(is_timed(&mut redis, &[b"get", b"k"]), exact, "{slow_us}");
+        }
+    }
+
+    #[test]
+    fn a_spike_of_a_fast_command_is_an_event_of_its_own() {
+        let mut redis = TestServer::with(|config| config.latency_monitor_threshold = 5);
+        let get = number(&redis, b"get");
+        let state = &mut redis.server.state;
+        let started_ns = state.environment.monotonic_ns();
+        redis.world.borrow_mut().now.monotonic_us += 5000;
+        let request = args(&[b"get", b"k"]);
+        state.command_ended(Token(0), get, &request.args(), Some(started_ns), 0);
+        let events: Vec<_> =
+            state.latency.events().map(|(event, spikes)| (event, spikes.max_ms)).collect();
+        assert_eq!(events, [("fast-command", 5)]);
+    }
+
+    #[test]
+    fn a_request_is_as_long_as_it_is_on_the_wire() {
+        let mut wire = Vec::new();
+        let words: [&[u8]; 3] = [b"SET", b"k", &[b'v'; 1234]];
+        crate::resp::write_request(&mut wire, words.iter().copied());
+        assert_eq!(request_bytes(&args(&words).args()), wire.len() as u64);
     }
 }

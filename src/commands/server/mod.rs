@@ -1,14 +1,48 @@
-//! The server group: what operators and tools ask of the server as a whole.
+//! The server itself: its data as a whole, what it has noted of its work, what it is made of, how it ends.
 
+mod acl;
 mod command;
+mod commandlog;
 mod config;
+mod debug;
+mod flush;
 mod info;
+mod latency;
+mod latency_report;
+mod lolwut;
+mod memory;
+mod module;
+mod monitor;
+mod process;
 
-use super::Command;
+use super::{Command, CommandError, CommandResult, Ctx};
+use crate::resp::Args;
 
 /// The group's rows.
 pub const COMMANDS: &[Command] = &[
-    command::COMMAND, //
+    acl::ACL,
+    command::COMMAND,
+    commandlog::COMMANDLOG,
     config::CONFIG,
+    flush::DBSIZE,
+    debug::DEBUG,
+    flush::FLUSHALL,
+    flush::FLUSHDB,
     info::INFO,
+    process::LASTSAVE,
+    latency::LATENCY,
+    lolwut::LOLWUT,
+    memory::MEMORY,
+    module::MODULE,
+    monitor::MONITOR,
+    process::ROLE,
+    process::SHUTDOWN,
+    commandlog::SLOWLOG,
+    flush::SWAPDB,
+    process::TIME,
 ];
+
+/// Stands in the rows of containers. Never called: the arity asks for a subcommand, and dispatch runs that.
+fn container(_: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
+    Err(CommandError::Syntax)
+}

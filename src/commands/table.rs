@@ -138,6 +138,8 @@ pub const ALLOW_BUSY: Flags = Flags(1 << 18);
 
 /// So quick that it is timed together with its neighbours. Not shown: Redis has no such flag.
 pub const QUICK: Flags = Flags(1 << 19);
+/// Runs in spite of `CLIENT PAUSE`. Not shown: Redis has no such flag.
+pub const NEVER_PAUSED: Flags = Flags(1 << 20);
 
 /// What a command does with a key: access class and effect, as in Redis's key specifications.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

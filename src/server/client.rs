@@ -28,6 +28,19 @@ pub enum Blocked {
     Listening,
 }
 
+/// Classes of clients: `CLIENT LIST TYPE`, and what each may leave unread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClientClass {
+    /// Clients that send commands and read replies.
+    Normal,
+    /// Servers that follow this one.
+    Replica,
+    /// Clients that are sent messages.
+    Pubsub,
+    /// The server that this one follows.
+    Master,
+}
+
 /// A connected peer.
 pub struct Client {
     /// Number of the connection since the start: never used twice.
@@ -62,6 +75,8 @@ pub struct Client {
     pub blocked: Option<Blocked>,
     /// It is to be closed once its output is sent, or at once; no further request is run.
     pub closing: bool,
+    /// It is to be closed at the end of the turn, its output sent or not: for all others it is gone.
+    pub doomed: bool,
     /// Bytes received that are no whole request yet, or that wait.
     pub query: Vec<u8>,
     /// Bytes received that are being run just now.
@@ -84,6 +99,8 @@ pub struct Client {
     pub last_command: Option<CommandId>,
     /// Largest `query` of late.
     pub query_peak: usize,
+    /// Most bytes of `output` of late.
+    pub output_peak: usize,
     /// Bytes received.
     pub net_in: u64,
     /// Bytes sent.
@@ -100,6 +117,27 @@ impl Client {
             + self.output.memory_bytes()
             + self.name.len()
             + self.lib_name.len()
+            + self.lib_ver.len()
+    }
+
+    /// What kind of client it is. One that monitors is normal.
+    pub fn class(&self) -> ClientClass {
+        ClientClass::Normal
+    }
+
+    /// Makes it what it was when it connected (`RESET`); `authenticated` says whether no password is asked for. What
+    /// the library told about itself stays, and so does `CLIENT REPLY SKIP` for the reply of this very command.
+    pub fn reset(&mut self, authenticated: bool) {
+        self.name = Vec::new();
+        self.db = 0;
+        self.protocol = Protocol::Resp2;
+        self.authenticated = authenticated;
+        self.no_evict = false;
+        self.no_touch = false;
+        self.monitor = false;
+        if self.reply_mode != ReplyMode::Skip {
+            self.reply_mode = ReplyMode::On;
+        }
     }
 
     /// Whether its requests are run as they come.
@@ -138,6 +176,7 @@ impl Clients {
             monitor: false,
             blocked: None,
             closing: false,
+            doomed: false,
             query: Vec::new(),
             in_flight: 0,
             parser: RequestParser::default(),
@@ -149,6 +188,7 @@ impl Clients {
             over_soft_limit_since_us: None,
             last_command: None,
             query_peak: 0,
+            output_peak: 0,
             net_in: 0,
             net_out: 0,
             commands: 0,
@@ -207,5 +247,38 @@ impl Clients {
     /// The number given to the newest client.
     pub fn last_id(&self) -> u64 {
         self.last_id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::server::testing::TestServer;
+
+    #[test]
+    fn a_number_is_never_used_twice_but_a_place_is() {
+        let mut redis = TestServer::new();
+        let first = redis.connect();
+        redis.run_as(first, "CLIENT ID").is(":2");
+        redis.run_as(first, "QUIT").is("+OK");
+        let second = redis.connect();
+        assert_eq!(first, second);
+        redis.run_as(second, "CLIENT ID").is(":3");
+        let clients = &mut redis.server.state.clients;
+        assert!(clients.by_id(2).is_none());
+        assert_eq!(clients.by_id(3).map(|client| client.token), Some(second));
+        assert_eq!((clients.len(), clients.last_id()), (2, 3));
+    }
+
+    #[test]
+    fn a_new_client_has_nothing_of_the_one_before_it() {
+        let mut redis = TestServer::new();
+        let first = redis.connect();
+        redis.run_as(first, "HELLO 3 SETNAME first");
+        redis.run_as(first, "SELECT 2");
+        redis.run_as(first, "CLIENT REPLY OFF");
+        redis.run("CLIENT KILL ID 2").is(":1");
+        let second = redis.connect();
+        redis.run_as(second, "CLIENT GETNAME").is("$-1");
+        redis.run_as(second, "CLIENT LIST DB 0 ID 3").starts("$3");
     }
 }

@@ -1,6 +1,6 @@
 //! What a client may cost: unsent bytes by class, idle time.
 
-use super::{Client, Server, State};
+use super::{Client, ClientClass, Server, State};
 use crate::log::Level;
 use crate::net::Token;
 use crate::resp::Reply;
@@ -15,6 +15,7 @@ impl State {
     pub(super) fn check_output_limit(&mut self, token: Token) {
         let Some(client) = self.clients.find_mut(token) else { return };
         let len = client.output.len();
+        client.output_peak = client.output_peak.max(len);
         if len > SMALL || client.over_soft_limit_since_us.is_some() {
             self.check_unsent(token, len);
         }
@@ -33,8 +34,13 @@ impl State {
     fn check_unsent(&mut self, token: Token, len: usize) {
         let len = len as u64;
         let now_us = self.now.monotonic_us;
-        let limit = self.config.client_output_buffer_limit.normal;
         let client = self.clients.get_mut(token);
+        let limits = &self.config.client_output_buffer_limit;
+        let limit = match client.class() {
+            ClientClass::Normal | ClientClass::Master => limits.normal,
+            ClientClass::Replica => limits.replica,
+            ClientClass::Pubsub => limits.pubsub,
+        };
         if client.closing {
             return;
         }
@@ -67,6 +73,7 @@ impl State {
         let idle_us = self.now.monotonic_us.saturating_sub(client.last_interaction_us);
         self.config.timeout > 0
             && client.blocked.is_none()
+            && !client.input_pending // what it has asked for is yet to be run
             && !client.monitor
             && idle_us > u64::from(self.config.timeout) * 1_000_000
     }
@@ -86,6 +93,148 @@ impl Server {
             }
             let client = state.clients.get_mut(token);
             client.query_peak = client.query.len();
+            client.output_peak = client.output.len();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::OutputLimit;
+    use crate::server::testing::TestServer;
+
+    fn with_limit(hard_bytes: u64, soft_bytes: u64, soft_seconds: u64) -> TestServer {
+        TestServer::with(|config| {
+            let limit = OutputLimit { hard_bytes, soft_bytes, soft_seconds };
+            config.client_output_buffer_limit.normal = limit;
+        })
+    }
+
+    /// A request whose reply the client does not read.
+    fn echo(redis: &mut TestServer, client: Token, bytes: usize) {
+        let request = format!("ECHO {}\r\n", "x".repeat(bytes));
+        redis.server.receive(client, request.as_bytes());
+        redis.advance_ms(0);
+    }
+
+    #[test]
+    fn a_client_over_the_hard_limit_is_closed() {
+        let mut redis = with_limit(5000, 0, 0);
+        let slow = redis.connect();
+        echo(&mut redis, slow, 3000);
+        assert!(redis.is_connected(slow));
+        echo(&mut redis, slow, 3000);
+        assert!(!redis.is_connected(slow));
+        assert_eq!(redis.server.state.stats.output_buffer_limit_disconnections, 1);
+        let log = redis.world.borrow().log.join("\n");
+        assert!(log.contains("scheduled to be closed ASAP for overcoming of output buffer limits"));
+    }
+
+    #[test]
+    fn a_batch_of_requests_stops_at_the_hard_limit() {
+        let mut redis = with_limit(5000, 0, 0);
+        let slow = redis.connect();
+        let requests = format!("ECHO {}\r\n", "x".repeat(2000)).repeat(4) + "SET k v\r\n";
+        redis.server.receive(slow, requests.as_bytes());
+        redis.run("GET k").is("$-1");
+        assert!(!redis.is_connected(slow));
+    }
+
+    #[test]
+    fn a_client_is_closed_when_it_stays_over_the_soft_limit() {
+        let mut redis = with_limit(0, 2000, 3);
+        let slow = redis.connect();
+        echo(&mut redis, slow, 3000);
+        for _ in 0..3 {
+            redis.advance_ms(1000);
+            assert!(redis.is_connected(slow));
+        }
+        redis.advance_ms(1000); // nothing is asked or sent: the cron closes it
+        assert!(!redis.is_connected(slow));
+    }
+
+    #[test]
+    fn more_replies_do_not_start_the_soft_limit_anew() {
+        let mut redis = with_limit(0, 2000, 3);
+        let slow = redis.connect();
+        echo(&mut redis, slow, 3000);
+        for _ in 0..6 {
+            redis.advance_ms(500);
+            echo(&mut redis, slow, 100);
+            assert!(redis.is_connected(slow));
+        }
+        redis.advance_ms(500);
+        echo(&mut redis, slow, 100);
+        assert!(!redis.is_connected(slow));
+    }
+
+    #[test]
+    fn reading_ends_the_time_over_the_soft_limit() {
+        let mut redis = with_limit(0, 2000, 3);
+        let slow = redis.connect();
+        for _ in 0..4 {
+            echo(&mut redis, slow, 3000);
+            redis.advance_ms(2000);
+            redis.take(slow).starts("$3000");
+        }
+        assert!(redis.is_connected(slow));
+    }
+
+    #[test]
+    fn l11_a_client_without_the_password_may_leave_a_kilobyte_unread() {
+        let mut redis = TestServer::with(|config| config.requirepass = b"pw".to_vec());
+        let flood = redis.connect();
+        let refused = "-NOAUTH Authentication required.\r\n".len();
+        for _ in 0..UNAUTHENTICATED_OUTPUT_MAX as usize / refused {
+            redis.server.receive(flood, b"PING\r\n");
+            redis.advance_ms(0);
+        }
+        assert!(redis.is_connected(flood));
+        redis.server.receive(flood, b"PING\r\n");
+        redis.advance_ms(0);
+        assert!(!redis.is_connected(flood));
+    }
+
+    #[test]
+    fn l11_the_limit_holds_within_a_pipeline_and_ends_with_auth() {
+        let mut redis = TestServer::with(|config| config.requirepass = b"pw".to_vec());
+        let (flood, honest) = (redis.connect(), redis.connect());
+        redis.server.receive(flood, "PING\r\n".repeat(10_000).as_bytes());
+        assert!(redis.server.state.clients.get(flood).output.len() < 1100);
+        redis
+            .server
+            .receive(honest, ("AUTH pw\r\n".to_string() + &"PING\r\n".repeat(10_000)).as_bytes());
+        redis.advance_ms(0);
+        assert!(!redis.is_connected(flood));
+        assert!(redis.is_connected(honest));
+    }
+
+    #[test]
+    fn idle_clients_are_closed_after_the_timeout() {
+        let mut redis = TestServer::with(|config| config.timeout = 10);
+        let (idle, busy, watching) = (redis.connect(), redis.connect(), redis.connect());
+        redis.server.state.clients.get_mut(watching).monitor = true;
+        for _ in 0..10 {
+            redis.advance_ms(1000);
+            redis.run_as(busy, "PING").is("+PONG");
+        }
+        assert!(redis.is_connected(idle));
+        redis.advance_ms(1000);
+        assert!(!redis.is_connected(idle));
+        assert!(redis.is_connected(busy));
+        assert!(redis.is_connected(watching));
+    }
+
+    #[test]
+    fn a_client_that_waits_is_not_idle() {
+        let mut redis = TestServer::with(|config| config.timeout = 1);
+        let waiting = redis.connect();
+        redis.run("CLIENT PAUSE 5000 WRITE");
+        redis.run_as(waiting, "SET k v").is("");
+        redis.advance_ms(4000);
+        assert!(redis.is_connected(waiting));
+        redis.advance_ms(1000);
+        redis.take(waiting).is("+OK");
     }
 }

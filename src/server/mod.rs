@@ -30,7 +30,7 @@ use std::fmt;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 
-pub use client::{Blocked, Client, Clients, ReplyMode};
+pub use client::{Blocked, Client, ClientClass, Clients, ReplyMode};
 pub use client_info::describe;
 pub use environment::{Environment, ProcessFacts};
 pub use info::info;
@@ -194,6 +194,10 @@ impl State {
         keyspace.policy.log_factor = self.config.lfu_log_factor;
         keyspace.policy.decay_minutes = self.config.lfu_decay_time;
         self.apply_timing_config();
+        if self.config.requirepass.is_empty() {
+            // Nobody could give a password any more that was asked for one before.
+            self.clients.iter_mut().for_each(|client| client.authenticated = true);
+        }
     }
 
     /// Writes a line to the log.
@@ -227,6 +231,7 @@ impl State {
     fn close(&mut self, token: Token, how: Close) {
         if let Some(client) = self.clients.find_mut(token) {
             client.closing = true;
+            client.doomed |= how == Close::Now;
             client.blocked = None;
             self.actions.close.push((token, how));
         }

@@ -1,7 +1,7 @@
 //! `CLIENT PAUSE`: commands wait, their clients stay connected and are served afterwards, in order.
 
 use super::{Blocked, Server, State};
-use crate::commands::table::{ALLOW_BUSY, Flags, MAY_REPLICATE, WRITE};
+use crate::commands::table::{Flags, MAY_REPLICATE, NEVER_PAUSED, WRITE};
 use crate::keyspace::Keyspace;
 use crate::net::Token;
 
@@ -26,7 +26,7 @@ pub struct Pause {
 impl Pause {
     pub(super) fn holds_back(self, flags: Flags) -> bool {
         match self.kind {
-            PauseKind::All => !flags.has(ALLOW_BUSY) || flags.has(WRITE),
+            PauseKind::All => !flags.has(NEVER_PAUSED),
             PauseKind::Write => flags.has(WRITE) || flags.has(MAY_REPLICATE),
         }
     }
@@ -66,5 +66,96 @@ impl Server {
         if self.state.pause.is_some_and(|pause| pause.until_us <= self.state.now.monotonic_us) {
             self.state.unpause_clients(&mut self.keyspace);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::keyspace::{Expiry, NewString};
+    use crate::server::testing::TestServer;
+
+    #[test]
+    fn a_pause_of_writes_lets_reads_through() {
+        let mut redis = TestServer::new();
+        let writer = redis.connect();
+        redis.run("CLIENT PAUSE 1000 WRITE").is("+OK");
+        redis.run_as(writer, "SET k v").is("");
+        redis.run("GET k").is("$-1");
+        redis.run("SET k").is("-ERR wrong number of arguments for 'set' command");
+        redis.advance_ms(999);
+        redis.take(writer).is("");
+        redis.advance_ms(1);
+        redis.take(writer).is("+OK");
+        redis.run("GET k").is("$1 v");
+    }
+
+    #[test]
+    fn requests_behind_a_waiting_one_keep_their_order() {
+        let mut redis = TestServer::new();
+        let client = redis.connect();
+        redis.run("CLIENT PAUSE 1000 WRITE").is("+OK");
+        redis.receive(client, b"GET k\r\nSET k 1\r\nGET k\r\nSET k 2\r\nGET").is("$-1");
+        redis.receive(client, b" k\r\n").is("");
+        redis.advance_ms(1000);
+        redis.take(client).is("+OK $1 1 +OK $1 2");
+    }
+
+    #[test]
+    fn waiting_clients_go_on_together() {
+        let mut redis = TestServer::new();
+        let clients = [redis.connect(), redis.connect(), redis.connect()];
+        redis.run("CLIENT PAUSE 60000 WRITE");
+        for client in clients {
+            redis.run_as(client, "SET k v").is("");
+        }
+        redis.run("CLIENT UNPAUSE").is("+OK");
+        redis.advance_ms(0);
+        for client in clients {
+            redis.take(client).is("+OK");
+        }
+    }
+
+    #[test]
+    fn a_pause_of_all_holds_back_all_but_its_end() {
+        let mut redis = TestServer::new();
+        let (reader, other) = (redis.connect(), redis.connect());
+        redis.run("CLIENT PAUSE 60000").is("+OK");
+        redis.run_as(reader, "PING").is("");
+        redis.run("CLIENT ID").is("");
+        redis.run_as(other, "CLIENT UNPAUSE").is("+OK");
+        redis.advance_ms(0);
+        redis.take(reader).is("+PONG");
+    }
+
+    #[test]
+    fn a_second_pause_makes_the_first_longer_and_stricter_only() {
+        let mut redis = TestServer::new();
+        let writer = redis.connect();
+        redis.run("CLIENT PAUSE 1000 WRITE").is("+OK");
+        redis.run("CLIENT PAUSE 10 WRITE").is("+OK");
+        redis.run_as(writer, "SET k v").is("");
+        redis.advance_ms(500);
+        redis.take(writer).is("");
+        redis.run("CLIENT PAUSE 600 ALL").is("+OK");
+        redis.run("PING").is("");
+        redis.advance_ms(599);
+        redis.take(writer).is("");
+        redis.advance_ms(1);
+        redis.take(writer).is("+OK");
+    }
+
+    #[test]
+    fn a_pause_hides_keys_that_are_due_but_keeps_them() {
+        let mut redis = TestServer::new();
+        let due_ms = redis.server.state.now.unix_ms() + 10;
+        redis.server.keyspace.db(0).set_string(b"k", NewString::Int(1), Expiry::At(due_ms));
+        redis.run("CLIENT PAUSE 50000 WRITE");
+        redis.advance_ms(1000);
+        redis.run("GET k").is("$-1");
+        assert_eq!(redis.server.keyspace.stats.expired, 0);
+        assert_eq!(redis.server.keyspace.databases()[0].len(), 1);
+        redis.run("CLIENT UNPAUSE");
+        redis.run("GET k").is("$-1");
+        assert_eq!(redis.server.keyspace.stats.expired, 1);
     }
 }

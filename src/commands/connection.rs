@@ -1,4 +1,0 @@
-//! Placeholder.
-use super::Command;
-/// The group's rows.
-pub const COMMANDS: &[Command] = &[];

@@ -432,3 +432,154 @@ pub(super) fn hash(key: HashKey, bytes: &[u8]) -> u64 {
 fn object_number(value: &[u8]) -> u32 {
     u32::from_le_bytes(value.try_into().expect("an object number has 4 bytes"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FOREVER: Attributes = Attributes { expire_at_ms: None, access: 7 };
+    const UNTIL_500: Attributes = Attributes { expire_at_ms: Some(500), access: 7 };
+
+    fn database() -> Database {
+        Database::new((1, 2), 0)
+    }
+
+    fn set(database: &mut Database, key: &[u8], value: &[u8], attributes: Attributes) {
+        let found = database.find(key);
+        database.set_string(found, key, NewString::encode(value), attributes);
+    }
+
+    fn get(database: &Database, key: &[u8]) -> Option<Vec<u8>> {
+        let slot = database.find(key)?;
+        Some(database.string(slot).unwrap().to_vec())
+    }
+
+    #[test]
+    fn a_value_reads_back_whatever_the_lengths() {
+        let mut database = database();
+        for key_len in [0, 1, 255, 256, 1100, 70_000] {
+            for value_len in [0, 1, 44, 45, 64, 65, 255, 256, 1000, 1100, 70_000] {
+                let (key, value) = (vec![b'k'; key_len], vec![b'v'; value_len]);
+                set(&mut database, &key, &value, FOREVER);
+                assert_eq!(get(&database, &key), Some(value.clone()));
+                set(&mut database, &key, b"12345", UNTIL_500);
+                assert_eq!(get(&database, &key).as_deref(), Some(&b"12345"[..]));
+                set(&mut database, &key, &value, UNTIL_500);
+                assert_eq!(get(&database, &key), Some(value));
+            }
+        }
+        assert_eq!((database.len(), database.keys_with_expiry()), (6, 6));
+    }
+
+    #[test]
+    fn encodings_follow_from_how_a_value_came_to_be() {
+        let mut database = database();
+        let mut encoding = |value: NewString<'_>| {
+            let found = database.find(b"k");
+            database.set_string(found, b"k", value, FOREVER);
+            database.encoding_name(database.find(b"k").unwrap())
+        };
+        assert_eq!(encoding(NewString::Int(5)), "int");
+        assert_eq!(encoding(NewString::Bytes(&[b'x'; 44])), "embstr");
+        assert_eq!(encoding(NewString::Bytes(&[b'x'; 45])), "raw");
+        assert_eq!(encoding(NewString::Edited(b"x")), "raw");
+        assert_eq!(encoding(NewString::Shared(Bytes::from_static(b"x"))), "raw");
+        assert_eq!(encoding(NewString::Bytes(&[b'x'; 5000])), "raw");
+    }
+
+    #[test]
+    fn an_edit_that_fails_changes_nothing() {
+        let mut database = database();
+        for value in [&b"12"[..], b"short", &[b'x'; 5000]] {
+            set(&mut database, b"k", value, UNTIL_500);
+            let slot = database.find(b"k").unwrap();
+            assert_eq!(database.edit_string(slot, |_| Err(())), Err(()));
+            assert_eq!(get(&database, b"k").as_deref(), Some(value));
+            let append = |bytes: &mut Vec<u8>| -> Result<(), ()> {
+                bytes.push(b'!');
+                Ok(())
+            };
+            assert_eq!(database.edit_string(slot, append), Ok(()));
+            assert_eq!(get(&database, b"k"), Some([value, b"!"].concat()));
+            let slot = database.find(b"k").unwrap();
+            assert_eq!(database.entry(slot).expire_at_ms(), Some(500));
+        }
+    }
+
+    #[test]
+    fn editing_a_copy_leaves_the_original() {
+        let mut database = database();
+        let value = vec![b'x'; 5000];
+        set(&mut database, b"a", &value, FOREVER);
+        let copy = database.duplicate(database.find(b"a").unwrap(), 9);
+        database.attach(b"b", copy);
+        let slot = database.find(b"b").unwrap();
+        assert_eq!(database.entry(slot).access(), 9);
+        let clear = |bytes: &mut Vec<u8>| -> Result<(), ()> {
+            bytes.fill(b'y');
+            Ok(())
+        };
+        assert_eq!(database.edit_string(slot, clear), Ok(()));
+        assert_eq!(get(&database, b"a"), Some(value));
+        assert_eq!(get(&database, b"b"), Some(vec![b'y'; 5000]));
+    }
+
+    #[test]
+    fn a_detached_key_keeps_value_time_and_clock_under_any_name() {
+        let (mut from, mut to) = (database(), database());
+        for value in [&b"12345"[..], b"short", &[b'x'; 900], &[b'x'; 5000]] {
+            for name in [&b""[..], b"other", &[b'n'; 2000]] {
+                set(&mut from, b"key", value, UNTIL_500);
+                let encoding = from.encoding_name(from.find(b"key").unwrap());
+                let detached = from.detach(from.find(b"key").unwrap());
+                assert_eq!((from.len(), from.keys_with_expiry()), (0, 0));
+                assert_eq!(from.objects.memory_bytes(), 0);
+                to.attach(name, detached);
+                let slot = to.find(name).unwrap();
+                assert_eq!(to.entry(slot).expire_at_ms(), Some(500));
+                assert_eq!(to.entry(slot).access(), 7);
+                assert_eq!(to.encoding_name(slot), encoding);
+                assert_eq!(get(&to, name).as_deref(), Some(value));
+                to.remove(slot);
+            }
+        }
+    }
+
+    #[test]
+    fn memory_goes_back_when_everything_is_deleted() {
+        let mut database = database();
+        let key = |i: u32| format!("key:{i}").into_bytes();
+        for i in 0..50_000 {
+            let value = vec![b'v'; (i as usize * 7) % 1500];
+            set(&mut database, &key(i), &value, if i % 2 == 0 { FOREVER } else { UNTIL_500 });
+        }
+        let full_bytes = database.memory_bytes();
+        for i in 0..50_000 {
+            let slot = database.find(&key(i)).unwrap();
+            database.remove(slot);
+        }
+        assert!(database.is_empty());
+        assert_eq!(database.keys_with_expiry(), 0);
+        assert_eq!(database.objects.memory_bytes(), 0);
+        let left_bytes = database.memory_bytes();
+        assert!(left_bytes < full_bytes / 200, "{left_bytes} of {full_bytes} bytes are left");
+    }
+
+    #[test]
+    fn the_count_of_keys_with_a_time_follows_every_change() {
+        let mut database = database();
+        set(&mut database, b"k", b"v", UNTIL_500);
+        assert_eq!(database.keys_with_expiry(), 1);
+        set(&mut database, b"k", b"w", UNTIL_500);
+        assert_eq!(database.keys_with_expiry(), 1);
+        let slot = database.find(b"k").unwrap();
+        database.set_expire(slot, None);
+        assert_eq!(database.keys_with_expiry(), 0);
+        database.set_expire(slot, None);
+        database.set_expire(slot, Some(9));
+        database.set_expire(slot, Some(10));
+        assert_eq!(database.keys_with_expiry(), 1);
+        set(&mut database, b"k", b"w", FOREVER);
+        assert_eq!(database.keys_with_expiry(), 0);
+    }
+}

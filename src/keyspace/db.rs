@@ -284,3 +284,138 @@ impl Db<'_> {
 fn is_due(entry: Entry<'_>, now_ms: i64) -> bool {
     entry.expire_at_ms().is_some_and(|at_ms| now_ms > at_ms)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A keyspace of two databases at time 1000.
+    fn keyspace() -> Keyspace {
+        Keyspace::new(2, 1, 1000)
+    }
+
+    /// A string in each way a string can be stored: integer, in the entry, as an object.
+    const VALUES: [&[u8]; 4] = [b"12345", b"short", &[b'x'; 900], &[b'x'; 5000]];
+
+    fn get(db: &mut Db<'_>, key: &[u8]) -> Option<Vec<u8>> {
+        db.read_string(key).unwrap().map(StringValue::to_vec)
+    }
+
+    fn set(db: &mut Db<'_>, key: &[u8], value: &[u8], expiry: Expiry) {
+        db.set_string(key, NewString::encode(value), expiry);
+    }
+
+    #[test]
+    fn a_key_that_is_due_is_removed_by_whoever_looks_for_it() {
+        let mut keyspace = keyspace();
+        set(&mut keyspace.db(0), b"k", b"v", Expiry::At(1500));
+        keyspace.set_now_ms(1500);
+        assert!(keyspace.db(0).find(b"k").is_some());
+        keyspace.set_now_ms(1501);
+        assert!(keyspace.db(0).find(b"k").is_none());
+        assert_eq!((keyspace.databases()[0].len(), keyspace.stats.expired), (0, 1));
+    }
+
+    #[test]
+    fn a_key_that_is_due_is_hidden_but_stays_while_expiry_is_frozen() {
+        let mut keyspace = keyspace();
+        set(&mut keyspace.db(0), b"k", b"v", Expiry::At(1500));
+        keyspace.set_now_ms(1501);
+        keyspace.expiry_frozen = true;
+        let mut db = keyspace.db(0);
+        assert!(db.find(b"k").is_none());
+        assert!(!db.delete(b"k"));
+        assert_eq!(db.entries().count(), 0);
+        assert_eq!(db.random_key(), None);
+        assert_eq!(db.database().len(), 1);
+        set(&mut db, b"k", b"new", Expiry::Keep);
+        assert_eq!(get(&mut db, b"k").as_deref(), Some(&b"new"[..]));
+        assert_eq!((db.database().len(), db.database().keys_with_expiry()), (1, 0));
+    }
+
+    #[test]
+    fn keys_move_and_are_copied_within_a_database_and_beyond() {
+        for value in VALUES {
+            for target in [0, 1] {
+                for replaced in VALUES {
+                    let mut keyspace = keyspace();
+                    set(&mut keyspace.db(0), b"a", value, Expiry::At(2000));
+                    set(&mut keyspace.db(target), b"b", replaced, Expiry::At(3000));
+                    let slot = keyspace.db(0).find(b"a").unwrap();
+                    keyspace.db(0).copy_at(slot, target, b"b");
+                    let slot = keyspace.db(0).find(b"a").unwrap();
+                    keyspace.db(0).move_at(slot, target, b"c");
+                    assert!(keyspace.db(0).find(b"a").is_none());
+                    for name in [b"b", b"c"] {
+                        let mut db = keyspace.db(target);
+                        assert_eq!(get(&mut db, name).as_deref(), Some(value));
+                        let slot = db.find(name).unwrap();
+                        assert_eq!(db.expire_at_ms(slot), Some(2000));
+                    }
+                    assert_eq!(keyspace.databases()[target].len(), 2);
+                    assert_eq!(keyspace.databases()[target].keys_with_expiry(), 2);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_may_move_onto_one_that_is_due_but_frozen() {
+        let mut keyspace = keyspace();
+        set(&mut keyspace.db(0), b"a", b"1", Expiry::Clear);
+        set(&mut keyspace.db(0), b"b", b"2", Expiry::At(1500));
+        keyspace.set_now_ms(1501);
+        keyspace.expiry_frozen = true;
+        let slot = keyspace.db(0).find(b"a").unwrap();
+        keyspace.db(0).move_at(slot, 0, b"b");
+        assert_eq!(get(&mut keyspace.db(0), b"b").as_deref(), Some(&b"1"[..]));
+        assert_eq!(keyspace.databases()[0].len(), 1);
+    }
+
+    #[test]
+    fn the_one_key_among_many_that_are_due_is_found_at_random() {
+        let mut keyspace = keyspace();
+        for i in 0..2000 {
+            set(&mut keyspace.db(0), format!("due:{i}").as_bytes(), b"v", Expiry::At(1500));
+        }
+        set(&mut keyspace.db(0), b"alive", b"v", Expiry::Clear);
+        keyspace.set_now_ms(1501);
+        for frozen in [true, false] {
+            keyspace.expiry_frozen = frozen;
+            assert_eq!(keyspace.db(0).random_key().as_deref(), Some(&b"alive"[..]));
+        }
+    }
+
+    #[test]
+    fn only_reads_and_writes_count_as_accesses_and_only_of_clients_that_touch() {
+        let mut keyspace = keyspace();
+        set(&mut keyspace.db(0), b"k", b"v", Expiry::Clear);
+        keyspace.set_now_ms(9000);
+        let idle_seconds = |keyspace: &mut Keyspace| {
+            let slot = keyspace.db(0).find(b"k").unwrap();
+            keyspace.policy.idle_seconds(keyspace.databases[0].entry(slot).access(), 9000)
+        };
+        let mut db = keyspace.db(0);
+        db.touch = false;
+        assert!(db.find_read(b"k").is_some() && db.find_write(b"k").is_some());
+        assert!(keyspace.db(0).find_peek(b"k").is_some());
+        assert_eq!(idle_seconds(&mut keyspace), 8);
+        assert!(keyspace.db(0).find_write(b"k").is_some());
+        assert_eq!(idle_seconds(&mut keyspace), 0);
+        assert!(keyspace.db(0).find_read(b"missing").is_none());
+        assert_eq!((keyspace.stats.hits, keyspace.stats.misses), (2, 1));
+    }
+
+    #[test]
+    fn a_frequency_outlives_the_value() {
+        let mut keyspace = keyspace();
+        keyspace.policy.lfu = true;
+        set(&mut keyspace.db(0), b"k", b"v", Expiry::Clear);
+        assert!(keyspace.db(0).find_read(b"k").is_some());
+        let slot = keyspace.db(0).find(b"k").unwrap();
+        let access = keyspace.databases[0].entry(slot).access();
+        set(&mut keyspace.db(0), b"k", b"a value that is longer", Expiry::Clear);
+        let slot = keyspace.db(0).find(b"k").unwrap();
+        assert_eq!(keyspace.databases[0].entry(slot).access(), access);
+    }
+}

@@ -134,31 +134,33 @@ impl Keyspace {
         }
     }
 
-    /// Removes some keys that are due; looks at no more than `buckets_max` buckets. Returns whether everything that
-    /// was due is gone: if not, call again.
+    /// Removes some keys that are due; looks at no more than `buckets_max` buckets, and goes on where the last call
+    /// stopped. Returns whether it came to the end of the last database: if not, there may be more that is due.
     pub fn sweep_expired(&mut self, buckets_max: usize) -> bool {
         if self.expiry_frozen {
             return true;
         }
         let mut budget = buckets_max;
-        for _ in 0..self.databases.len() {
-            let mut lazy_freed = 0;
+        while budget > 0 {
             let (garbage, database) = (&mut self.garbage, &mut self.databases[self.sweep_next]);
+            let garbage_before = garbage.len();
             let swept = database.sweep_expired(self.now_ms, budget, |object| {
                 if is_lazily_freed(&object) {
-                    lazy_freed += 1;
                     garbage.push(Garbage::Object(object));
                 }
             });
             self.stats.expired += swept.expired as u64;
-            self.stats.lazy_freed += lazy_freed;
+            self.stats.lazy_freed += (garbage.len() - garbage_before) as u64;
             budget = budget.saturating_sub(swept.buckets);
             if !swept.round_finished {
                 return false;
             }
             self.sweep_next = (self.sweep_next + 1) % self.databases.len();
+            if self.sweep_next == 0 {
+                return true;
+            }
         }
-        true
+        false
     }
 
     /// Empties one database. O(1): the memory is dropped elsewhere. Returns how many keys there were.
@@ -181,3 +183,6 @@ impl Keyspace {
 fn is_lazily_freed(object: &Object) -> bool {
     object.memory_bytes() >= LAZY_FREE_BYTES
 }
+
+#[cfg(test)]
+mod tests;

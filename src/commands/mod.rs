@@ -9,6 +9,7 @@ pub mod table;
 
 mod connection;
 mod generic;
+mod scripting;
 mod server;
 mod string;
 
@@ -24,4 +25,5 @@ pub const TABLES: &[(Group, &[Command])] = &[
     (Group::Generic, generic::COMMANDS),
     (Group::Connection, connection::COMMANDS),
     (Group::Server, server::COMMANDS),
+    (Group::Scripting, scripting::COMMANDS),
 ];

@@ -254,6 +254,8 @@ pub enum Group {
     Connection,
     /// The server as a whole.
     Server,
+    /// Programs that run in the server.
+    Scripting,
 }
 
 impl Group {
@@ -264,6 +266,7 @@ impl Group {
             Self::Generic => "generic",
             Self::Connection => "connection",
             Self::Server => "server",
+            Self::Scripting => "scripting",
         }
     }
 
@@ -274,6 +277,7 @@ impl Group {
             Self::Generic => Some("keyspace"),
             Self::Connection => Some("connection"),
             Self::Server => None,
+            Self::Scripting => Some("scripting"),
         }
     }
 }

@@ -437,20 +437,25 @@ fn object_number(value: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
+    const HASH_KEY: HashKey = (1, 2);
     const FOREVER: Attributes = Attributes { expire_at_ms: None, access: 7 };
     const UNTIL_500: Attributes = Attributes { expire_at_ms: Some(500), access: 7 };
 
     fn database() -> Database {
-        Database::new((1, 2), 0)
+        Database::new(HASH_KEY, 0)
+    }
+
+    fn name(key: &[u8]) -> Name<'_> {
+        Name { key, hash: hash(HASH_KEY, key) }
     }
 
     fn set(database: &mut Database, key: &[u8], value: &[u8], attributes: Attributes) {
-        let found = database.find(key);
-        database.set_string(found, key, NewString::encode(value), attributes);
+        let found = database.find(name(key));
+        database.set_string(found, name(key), NewString::encode(value), attributes);
     }
 
     fn get(database: &Database, key: &[u8]) -> Option<Vec<u8>> {
-        let slot = database.find(key)?;
+        let slot = database.find(name(key))?;
         Some(database.string(slot).unwrap().to_vec())
     }
 
@@ -475,9 +480,9 @@ mod tests {
     fn encodings_follow_from_how_a_value_came_to_be() {
         let mut database = database();
         let mut encoding = |value: NewString<'_>| {
-            let found = database.find(b"k");
-            database.set_string(found, b"k", value, FOREVER);
-            database.encoding_name(database.find(b"k").unwrap())
+            let found = database.find(name(b"k"));
+            database.set_string(found, name(b"k"), value, FOREVER);
+            database.encoding_name(database.find(name(b"k")).unwrap())
         };
         assert_eq!(encoding(NewString::Int(5)), "int");
         assert_eq!(encoding(NewString::Bytes(&[b'x'; 44])), "embstr");
@@ -492,7 +497,7 @@ mod tests {
         let mut database = database();
         for value in [&b"12"[..], b"short", &[b'x'; 5000]] {
             set(&mut database, b"k", value, UNTIL_500);
-            let slot = database.find(b"k").unwrap();
+            let slot = database.find(name(b"k")).unwrap();
             assert_eq!(database.edit_string(slot, |_| Err(())), Err(()));
             assert_eq!(get(&database, b"k").as_deref(), Some(value));
             let append = |bytes: &mut Vec<u8>| -> Result<(), ()> {
@@ -501,7 +506,7 @@ mod tests {
             };
             assert_eq!(database.edit_string(slot, append), Ok(()));
             assert_eq!(get(&database, b"k"), Some([value, b"!"].concat()));
-            let slot = database.find(b"k").unwrap();
+            let slot = database.find(name(b"k")).unwrap();
             assert_eq!(database.entry(slot).expire_at_ms(), Some(500));
         }
     }
@@ -511,9 +516,9 @@ mod tests {
         let mut database = database();
         let value = vec![b'x'; 5000];
         set(&mut database, b"a", &value, FOREVER);
-        let copy = database.duplicate(database.find(b"a").unwrap(), 9);
-        database.attach(b"b", copy);
-        let slot = database.find(b"b").unwrap();
+        let copy = database.duplicate(database.find(name(b"a")).unwrap(), 9);
+        database.attach(name(b"b"), copy);
+        let slot = database.find(name(b"b")).unwrap();
         assert_eq!(database.entry(slot).access(), 9);
         let clear = |bytes: &mut Vec<u8>| -> Result<(), ()> {
             bytes.fill(b'y');
@@ -528,14 +533,14 @@ mod tests {
     fn a_detached_key_keeps_value_time_and_clock_under_any_name() {
         let (mut from, mut to) = (database(), database());
         for value in [&b"12345"[..], b"short", &[b'x'; 900], &[b'x'; 5000]] {
-            for name in [&b""[..], b"other", &[b'n'; 2000]] {
+            for other in [&b""[..], b"other", &[b'n'; 2000]] {
                 set(&mut from, b"key", value, UNTIL_500);
-                let encoding = from.encoding_name(from.find(b"key").unwrap());
-                let detached = from.detach(from.find(b"key").unwrap());
+                let encoding = from.encoding_name(from.find(name(b"key")).unwrap());
+                let detached = from.detach(from.find(name(b"key")).unwrap());
                 assert_eq!((from.len(), from.keys_with_expiry()), (0, 0));
                 assert_eq!(from.objects.memory_bytes(), 0);
-                to.attach(name, detached);
-                let slot = to.find(name).unwrap();
+                to.attach(name(other), detached);
+                let slot = to.find(name(other)).unwrap();
                 assert_eq!(to.entry(slot).expire_at_ms(), Some(500));
                 assert_eq!(to.entry(slot).access(), 7);
                 assert_eq!(to.encoding_name(slot), encoding);
@@ -555,7 +560,7 @@ mod tests {
         }
         let full_bytes = database.memory_bytes();
         for i in 0..50_000 {
-            let slot = database.find(&key(i)).unwrap();
+            let slot = database.find(name(&key(i))).unwrap();
             database.remove(slot);
         }
         assert!(database.is_empty());
@@ -572,7 +577,7 @@ mod tests {
         assert_eq!(database.keys_with_expiry(), 1);
         set(&mut database, b"k", b"w", UNTIL_500);
         assert_eq!(database.keys_with_expiry(), 1);
-        let slot = database.find(b"k").unwrap();
+        let slot = database.find(name(b"k")).unwrap();
         database.set_expire(slot, None);
         assert_eq!(database.keys_with_expiry(), 0);
         database.set_expire(slot, None);

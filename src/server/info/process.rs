@@ -31,7 +31,7 @@ pub(super) fn server(view: &View<'_>, text: &mut Text) {
         ("uptime_in_days", &(uptime_s / 86_400)),
         ("hz", &config.hz),
         ("configured_hz", &config.hz),
-        ("lru_clock", &(state.now.unix_us / 1_000_000 & LRU_CLOCK_MAX)),
+        ("lru_clock", &((state.now.unix_us / 1_000_000) & LRU_CLOCK_MAX)),
         ("executable", &process.executable),
         ("config_file", &process.config_file),
         ("io_threads_active", &0),

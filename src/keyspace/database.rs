@@ -544,7 +544,7 @@ mod tests {
                 assert_eq!(to.entry(slot).expire_at_ms(), Some(500));
                 assert_eq!(to.entry(slot).access(), 7);
                 assert_eq!(to.encoding_name(slot), encoding);
-                assert_eq!(get(&to, name).as_deref(), Some(value));
+                assert_eq!(get(&to, other).as_deref(), Some(value));
                 to.remove(slot);
             }
         }

@@ -13,7 +13,7 @@ const BATCH_REQUESTS: usize = 32;
 /// Bytes of waiting requests that are run for one client in one turn.
 const WAITING_BYTES_PER_TURN: usize = 256 << 10;
 /// Query buffer of a client that has not said who it is.
-const UNAUTHENTICATED_QUERY_MAX: usize = 1 << 20;
+const UNAUTHENTICATED_QUERY_MAX: u64 = 1 << 20;
 /// A query buffer's capacity is cut down to its content, or to this if that is more.
 const QUERY_KEEP_BYTES: usize = 16 << 10;
 
@@ -41,23 +41,39 @@ impl Server {
             let consumed = self.run_requests(token, bytes);
             self.keep(token, &bytes[consumed..]);
         } else {
-            client.query.extend_from_slice(bytes);
-            if !client.input_pending {
+            let waits = client.input_pending;
+            self.keep(token, bytes);
+            if !waits {
                 self.run_waiting(token, usize::MAX);
             }
         }
-        self.check_query_limit(token);
     }
 
-    /// Keeps what could not be run yet.
-    fn keep(&mut self, token: Token, rest: &[u8]) {
-        if rest.is_empty() {
+    /// Keeps what cannot be run yet, if the client may have so much in waiting; else closes it.
+    fn keep(&mut self, token: Token, bytes: &[u8]) {
+        let client = self.state.clients.get_mut(token);
+        if bytes.is_empty() || client.closing {
             return;
         }
-        let client = self.state.clients.get_mut(token);
-        if !client.closing {
-            client.query.extend_from_slice(rest);
+        let len = client.query.len() + bytes.len();
+        let limit = match client.authenticated {
+            true => self.state.config.client_query_buffer_limit,
+            false => self.state.config.client_query_buffer_limit.min(UNAUTHENTICATED_QUERY_MAX),
+        };
+        // The arguments found so far take memory, too: many of them may be empty.
+        let held = len + client.parser.memory_bytes();
+        if held as u64 <= limit && client.query.try_reserve(bytes.len()).is_ok() {
+            client.query.extend_from_slice(bytes);
+            client.query_peak = client.query_peak.max(len);
+            return;
         }
+        self.state.stats.query_buffer_limit_disconnections += 1;
+        let line = super::describe(&self.state, self.state.clients.get(token));
+        self.state.log(
+            Level::Warning,
+            format_args!("Closing client that reached max query buffer length: {line} (qbuf initial bytes: {len})"),
+        );
+        self.state.close_now(token);
     }
 
     /// Runs requests that wait in the client's query buffer, up to about `bytes_max` of them. What is left over is
@@ -171,25 +187,6 @@ impl Server {
             format_args!("Protocol error ({error}) from client: {line}. Query buffer: '{sample}'"),
         );
         self.state.close_after_write(token);
-    }
-
-    fn check_query_limit(&mut self, token: Token) {
-        let Some(client) = self.state.clients.find_mut(token) else { return };
-        let len = client.query.len();
-        client.query_peak = client.query_peak.max(len);
-        let unauthenticated = !client.authenticated && len > UNAUTHENTICATED_QUERY_MAX;
-        if client.closing
-            || !(unauthenticated || len as u64 > self.state.config.client_query_buffer_limit)
-        {
-            return;
-        }
-        self.state.stats.query_buffer_limit_disconnections += 1;
-        let line = super::describe(&self.state, self.state.clients.get(token));
-        self.state.log(
-            Level::Warning,
-            format_args!("Closing client that reached max query buffer length: {line} (qbuf initial bytes: {len})"),
-        );
-        self.state.close_now(token);
     }
 
     /// Takes the client's output to write replies into it. One without a buffer borrows a warm one.

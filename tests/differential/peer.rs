@@ -100,7 +100,7 @@ impl Drop for Peer {
 fn spawn(command_line: &[String], directory: &Path) -> io::Result<(Child, SocketAddr)> {
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let log = File::create(directory.join("log"))?;
+    let log = File::create(directory.join("server.log"))?;
     let (program, flags) = command_line.split_first().expect("starts with the program");
     let mut process = Command::new(program)
         .args([
@@ -149,7 +149,7 @@ fn wait_for_ping(process: &mut Child, address: SocketAddr) -> io::Result<()> {
 }
 
 fn log_tail(directory: &Path) -> String {
-    let log = fs::read(directory.join("log")).unwrap_or_default();
+    let log = fs::read(directory.join("server.log")).unwrap_or_default();
     let log = String::from_utf8_lossy(&log);
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")

@@ -46,7 +46,27 @@ pub enum CommandError {
 /// What a handler returns.
 pub type CommandResult = Result<(), CommandError>;
 
+/// Bytes of a client's that an error repeats at most.
+const QUOTED_MAX: usize = 128;
+
+/// What C's `%.*s` prints: up to `max` bytes, and no further than a NUL.
+pub fn shown(bytes: &[u8], max: usize) -> &[u8] {
+    let end = memchr::memchr(0, bytes).unwrap_or(bytes.len());
+    &bytes[..end.min(max)]
+}
+
 impl CommandError {
+    /// An error that repeats bytes of the client's between two texts.
+    pub fn quoting(before: &str, bytes: &[u8], after: &str) -> Self {
+        Self::Bytes([before.as_bytes(), shown(bytes, QUOTED_MAX), after.as_bytes()].concat())
+    }
+
+    /// Redis's text where a subcommand of `container` has another number of arguments than any form of it.
+    pub fn wrong_subcommand(subcommand: &[u8], container: &str) -> Self {
+        let before = "ERR unknown subcommand or wrong number of arguments for '";
+        Self::quoting(before, subcommand, &format!("'. Try {container} HELP."))
+    }
+
     /// Writes the error reply.
     pub fn reply(&self, reply: &mut Reply) {
         match self {

@@ -14,7 +14,7 @@ mod server;
 mod string;
 
 pub use ctx::Ctx;
-pub use error::{CommandError, CommandResult};
+pub use error::{CommandError, CommandResult, shown};
 pub use help::reply_help;
 pub use registry::{CommandId, Registered, Registry};
 pub use table::{Command, Group};

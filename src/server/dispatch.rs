@@ -4,7 +4,7 @@ use super::client::ReplyMode;
 use super::look_ahead::Ahead;
 use super::{Blocked, Server, State};
 use crate::commands::table::{DENYOOM, NO_AUTH};
-use crate::commands::{CommandError, CommandId, Ctx};
+use crate::commands::{CommandError, CommandId, Ctx, shown};
 use crate::keyspace::Name;
 use crate::log::Level;
 use crate::net::Token;
@@ -208,10 +208,4 @@ fn unknown_command(args: &Args<'_>) -> CommandError {
     let name = shown(args.bytes(0), SHOWN_MAX);
     let text = [b"ERR unknown command '", name, b"', with args beginning with: ", &arguments];
     CommandError::Bytes(text.concat())
-}
-
-/// What C's `%.*s` prints: up to `max` bytes, and no further than a NUL.
-fn shown(bytes: &[u8], max: usize) -> &[u8] {
-    let end = memchr::memchr(0, bytes).unwrap_or(bytes.len());
-    &bytes[..end.min(max)]
 }

@@ -166,7 +166,8 @@ const CONNECTION: &[Row] = &[
     (3, "HELLO {2|3}"),
     (
         2,
-        "HELLO {2|3|4|1|!-1|abc|9223372036854775808} {AUTH default <small>|AUTH nouser x|SETNAME <name>|AUTH x|!BAD}*",
+        // One option: Redis 7.0 carries out those before the one it refuses, here a refusal changes nothing.
+        "HELLO {2|3|4|1|!-1|abc|9223372036854775808} {AUTH default <small>|AUTH nouser x|SETNAME <name>|AUTH x|!BAD}?",
     ),
     (1, "HELLO"),
     (1, "RESET"),
@@ -202,7 +203,7 @@ const SERVER: &[Row] = &[
     (1, "COMMAND LIST BAD"),
     (
         2,
-        "COMMAND GETKEYS {GET <key>|SET <key> <value> GET|MSET {<key> <value>}+|DEL {<key>}+|LCS a b|COPY a b DB 1|PING|<unknown> x}",
+        "COMMAND GETKEYS {GET <key>|SET <key> <value> GET|MSET {<key> <value>}+|DEL {<key>}+|LCS a b|COPY a b DB 1|PING x|<unknown> x}",
     ),
     (1, "COMMAND NOSUCH"),
 ];

@@ -90,9 +90,8 @@ fn read_handshake<'a>(server: &mut State, args: &Args<'a>) -> Result<Handshake<'
             handshake.name = Some(check_name("Client names", args.bytes(next + 1))?);
             next += 2;
         } else {
-            let option = String::from_utf8_lossy(option);
-            let text = format!("ERR Syntax error in HELLO option '{option}'");
-            return Err(CommandError::Message(text));
+            let before = "ERR Syntax error in HELLO option '";
+            return Err(CommandError::quoting(before, option, "'"));
         }
     }
     Ok(handshake)

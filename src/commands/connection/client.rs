@@ -142,8 +142,7 @@ fn setinfo(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     } else if option.eq_ignore_ascii_case(b"lib-ver") {
         ctx.client_mut().lib_ver = check_name("lib-ver", value)?.to_vec();
     } else {
-        let option = String::from_utf8_lossy(option);
-        return Err(CommandError::Message(format!("ERR Unrecognized option '{option}'")));
+        return Err(CommandError::quoting("ERR Unrecognized option '", option, "'"));
     }
     ctx.reply.ok();
     Ok(())

@@ -270,13 +270,12 @@ fn letters(
     } else {
         "provided".to_string()
     };
-    let value = String::from_utf8_lossy(value);
-    let text = format!("ERR Unknown {option} found in the {place} filter: {value}");
-    Err(CommandError::Message(text))
+    let before = format!("ERR Unknown {option} found in the {place} filter: ");
+    Err(CommandError::quoting(&before, value, ""))
 }
 
 fn quoting(problem: &str, value: &[u8]) -> CommandError {
-    CommandError::Message(format!("ERR {problem} '{}'", String::from_utf8_lossy(value)))
+    CommandError::quoting(&format!("ERR {problem} '"), value, "'")
 }
 
 #[cfg(test)]

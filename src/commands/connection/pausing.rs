@@ -25,10 +25,7 @@ fn fourth<'a>(args: &Args<'a>) -> Result<Option<&'a [u8]>, CommandError> {
     if args.len() <= 4 {
         return Ok(args.get(3));
     }
-    let subcommand = String::from_utf8_lossy(args.bytes(1));
-    Err(CommandError::Message(format!(
-        "ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try CLIENT HELP."
-    )))
+    Err(CommandError::wrong_subcommand(args.bytes(1), "CLIENT"))
 }
 
 fn parse_timeout_ms(argument: &[u8], now_ms: i64) -> Result<u64, CommandError> {

@@ -69,8 +69,7 @@ impl Condition {
                 b"gt" => condition.earlier = true,
                 b"lt" => condition.later = true,
                 _ => {
-                    let option = String::from_utf8_lossy(option);
-                    return Err(CommandError::Message(format!("ERR Unsupported option {option}")));
+                    return Err(CommandError::quoting("ERR Unsupported option ", option, ""));
                 }
             }
         }

@@ -84,10 +84,8 @@ fn cat(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
 
 fn reply_members(ctx: &mut Ctx<'_>, name: &[u8]) -> CommandResult {
     let find = |category: &&str| category.as_bytes().eq_ignore_ascii_case(name);
-    let category = CATEGORIES.into_iter().find(find).ok_or_else(|| {
-        let name = String::from_utf8_lossy(&name[..name.len().min(128)]);
-        CommandError::Message(format!("ERR Unknown category '{name}'"))
-    })?;
+    let unknown = || CommandError::quoting("ERR Unknown category '", name, "'");
+    let category = CATEGORIES.into_iter().find(find).ok_or_else(unknown)?;
     let commands = ctx.server.registry.iter().map(|(_, registered)| registered);
     let members: Vec<_> = commands.filter(|command| command.is_in_category(category)).collect();
     ctx.reply.array(members.len());
@@ -117,10 +115,7 @@ fn genpass(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
 }
 
 fn wrong_arguments(args: &Args<'_>) -> CommandError {
-    CommandError::Message(format!(
-        "ERR unknown subcommand or wrong number of arguments for '{}'. Try ACL HELP.",
-        String::from_utf8_lossy(args.bytes(1))
-    ))
+    CommandError::wrong_subcommand(args.bytes(1), "ACL")
 }
 
 /// `ACL GETUSER username` -> a map of the rules, or null. O(1).

@@ -90,10 +90,7 @@ fn slowlog_get(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
 
 /// Redis has no subcommand row of that length and says so.
 fn wrong_arguments(args: &Args<'_>) -> CommandError {
-    CommandError::Message(format!(
-        "ERR unknown subcommand or wrong number of arguments for '{}'. Try SLOWLOG HELP.",
-        String::from_utf8_lossy(args.bytes(1))
-    ))
+    CommandError::wrong_subcommand(args.bytes(1), "SLOWLOG")
 }
 
 /// `SLOWLOG LEN` -> number of entries. O(1).

@@ -69,16 +69,25 @@ fn set(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let pairs: Vec<(&[u8], &[u8])> = words.chunks(2).map(|pair| (pair[0], pair[1])).collect();
     let access = Access { protected: may_set_protected(ctx), loading: false };
     let before = ctx.server.config.clone();
-    let refused = |error: SetError| CommandError::Message(error.to_string());
-    let changed = ctx.server.config.set_many(&pairs, access).map_err(refused)?;
+    let changed = ctx.server.config.set_many(&pairs, access).map_err(refusal)?;
     let waits = ctx
         .server
         .config_changed(ctx.db.keyspace, ctx.token, before, &changed)
-        .map_err(|(name, reason)| refused(SetError::Failed { name: name.to_string(), reason }))?;
+        .map_err(|(name, reason)| refusal(SetError::Failed { name: name.to_string(), reason }))?;
     if !waits {
         ctx.reply.ok();
     }
     Ok(())
+}
+
+fn refusal(error: SetError) -> CommandError {
+    match error {
+        SetError::Unknown { name } => {
+            let before = "ERR Unknown option or number of arguments for CONFIG SET - '";
+            CommandError::quoting(before, &name, "'")
+        }
+        _ => CommandError::Message(error.to_string()),
+    }
 }
 
 fn may_set_protected(ctx: &Ctx<'_>) -> bool {

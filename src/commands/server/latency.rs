@@ -65,9 +65,7 @@ fn doctor(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
 fn graph(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let name = args.bytes(2);
     let Some((event, spikes)) = ctx.server.latency.event(name) else {
-        let name = String::from_utf8_lossy(name);
-        let refusal = format!("ERR No samples available for event '{name}'");
-        return Err(CommandError::Message(refusal));
+        return Err(CommandError::quoting("ERR No samples available for event '", name, "'"));
     };
     let report = graph_report(event, spikes, ctx.server.now.unix_us / 1_000_000);
     ctx.reply.verbatim("txt", report.as_bytes());

@@ -153,15 +153,8 @@ fn debug(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     });
     match found {
         Some(subcommand) => (subcommand.run)(ctx, args),
-        None => Err(unknown(name)),
+        None => Err(CommandError::wrong_subcommand(name, "DEBUG")),
     }
-}
-
-fn unknown(name: &[u8]) -> CommandError {
-    let name = String::from_utf8_lossy(&name[..name.len().min(128)]);
-    CommandError::Message(format!(
-        "ERR unknown subcommand or wrong number of arguments for '{name}'. Try DEBUG HELP."
-    ))
 }
 
 /// `DEBUG HELP` -> the subcommands.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The one test command: unit tests, documentation tests, tests over sockets, and the Redis test suite.
+# The one test command: unit tests, documentation tests, tests over sockets, the Redis test suite, and a guard against
+# commands that take more instructions than they did.
 # What they need and the machine lacks comes from Debian's packages when this runs as root; otherwise it is named, and
 # the parts that need it are skipped with a line that begins with SKIPPED. Ends with a summary of one line.
 #
@@ -9,7 +10,7 @@ cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
 
 # program:package
-readonly NEEDED="cc:build-essential redis-server:redis-server redis-cli:redis-tools tclsh:tcl strace:strace ip:iproute2 python3:python3"
+readonly NEEDED="cc:build-essential redis-server:redis-server redis-cli:redis-tools tclsh:tcl strace:strace ip:iproute2 python3:python3 valgrind:valgrind"
 
 missing_packages() {
     local pair
@@ -54,9 +55,14 @@ scripts/conformance.sh 2>&1 | tee "$target/conformance.log" || status=$?
 conformance=$(tail -n 1 "$target/conformance.log")
 [ $status = 0 ] || [ $status = 77 ] || failures+=("conformance")
 
+status=0
+scripts/instructions.sh 2>&1 | tee "$target/instructions.log" || status=$?
+instructions=$(tail -n 1 "$target/instructions.log")
+[ $status = 0 ] || [ $status = 77 ] || failures+=("instructions")
+
 # A test's own line can follow the runner's `test NAME ... ` on the same line.
-skipped=$(grep -ho 'SKIPPED [^:]*' "$log" "$target/conformance.log" | sed 's/SKIPPED //' | sort -u | paste -sd, || true)
+skipped=$(grep -ho 'SKIPPED [^:]*' "$log" "$target/conformance.log" "$target/instructions.log" | sed 's/SKIPPED //' | sort -u | paste -sd, || true)
 verdict=PASSED
 [ ${#failures[@]} = 0 ] || verdict="FAILED ($(IFS=,; echo "${failures[*]}"))"
-echo "$verdict: $passed tests passed, $failed failed; $conformance; skipped: ${skipped:-none}"
+echo "$verdict: $passed tests passed, $failed failed; $conformance; $instructions; skipped: ${skipped:-none}"
 [ ${#failures[@]} = 0 ]

@@ -33,6 +33,15 @@ impl Ticks {
         u32::try_from(after_ms / TICK_MS + 1).map_or(LATEST, |tick| tick.min(LATEST))
     }
 
+    /// A time that what made the hint does not expire before; `None` for [`NONE`].
+    pub(super) fn expires_from(self, hint: u32) -> Option<i64> {
+        match hint {
+            NONE => None,
+            0 => Some(i64::MIN),
+            _ => Some(self.base_ms.saturating_add(i64::from(hint - 1) * TICK_MS)),
+        }
+    }
+
     /// The tick `now_ms` is in: hints up to it are due.
     pub(super) fn now(self, now_ms: i64) -> u32 {
         let after_ms = now_ms.saturating_sub(self.base_ms).max(0);

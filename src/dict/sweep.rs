@@ -73,6 +73,12 @@ impl Dict {
         result
     }
 
+    /// A time in unix milliseconds that no key expires before; `None` if surely none has a TTL. O(segments).
+    pub fn earliest_expiry_ms(&self) -> Option<i64> {
+        let earliest = self.segments.iter().map(|segment| segment.hints.earliest()).min()?;
+        self.ticks.expires_from(earliest)
+    }
+
     /// Collects what is due in a bucket, and makes its hint what the others need.
     fn sweep_bucket(
         &mut self,
@@ -221,6 +227,24 @@ mod tests {
         );
         assert!(!keys.expire_at_ms.contains_key(&77));
         assert_eq!(keys.expire(BASE_MS + 900_100, 1000), 0, "its hint was made exact");
+    }
+
+    #[test]
+    fn the_earliest_expiry_is_never_too_late_and_exact_to_a_tick_after_a_sweep() {
+        let mut keys = Keys::new(64);
+        (1..=1000).for_each(|key| keys.set(key, None));
+        assert_eq!(keys.dict.earliest_expiry_ms(), None);
+        (1..=500).for_each(|key| keys.set(key, Some(BASE_MS + 1000 * key as i64)));
+        let is_near = |found: Option<i64>, at_ms: i64| {
+            found.is_some_and(|found| (at_ms - 16..=at_ms).contains(&found))
+        };
+        assert!(is_near(keys.dict.earliest_expiry_ms(), BASE_MS + 1000));
+        keys.set(1, None);
+        assert!(keys.dict.earliest_expiry_ms() <= Some(BASE_MS + 2000));
+        keys.expire(BASE_MS + 100_100, 1000);
+        assert!(is_near(keys.dict.earliest_expiry_ms(), BASE_MS + 101_000));
+        keys.expire(BASE_MS + 600_000, 1000);
+        assert_eq!(keys.dict.earliest_expiry_ms(), None);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! ```text
 //! bytes per number (u32: 2, 4 or 8) | count (u32) | number ... number, ascending
 //! ```
-//! Little-endian. The bytes are Redis's (intset.c; Pieter Noordhuis), so that DUMP, RDB files and replication are a copy.
-//! All numbers are as wide as the widest that was ever added: an intset never gets narrower.
+//! Little-endian. The bytes are Redis's (intset.c; Pieter Noordhuis), so that DUMP, RDB files and replication are a
+//! copy. All numbers are as wide as the widest that was ever added: an intset never gets narrower.
 //!
 //! [`Intset`] reads borrowed bytes; [`add`] and [`remove`] edit a `Vec<u8>`. Both take for granted that the bytes are
 //! sound: what comes from outside goes through [`validate`] first.
@@ -217,6 +217,13 @@ mod tests {
         assert!(!remove(&mut intset, i64::MAX));
         assert!(Intset::new(&intset).iter().eq([-2_147_483_648, -32_768, 32_767, 32_768]));
         assert!(validate(&intset));
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_redis() {
+        // What DUMP of Redis 7.0.15 has after SADD s 1 -5 70000.
+        let dump = b"\x04\0\0\0\x03\0\0\0\xfb\xff\xff\xff\x01\0\0\0\x70\x11\x01\0";
+        assert_eq!(of(&[1, -5, 70_000]), dump);
     }
 
     #[test]

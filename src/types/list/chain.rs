@@ -1,7 +1,8 @@
 //! A long list: what edits do to the nodes of a chain.
 //!
-//! A node takes elements until the limit, then a new one begins. An insertion into a full node splits it; its halves go
-//! to their neighbours where these have room. As in Redis's quicklist (Matt Stancliff), removals only drop empty nodes.
+//! A node takes elements until the limit, then a new one begins. An insertion into a full node splits it, and what is
+//! small around it is joined. Removals only drop empty nodes. All as in Redis's quicklist (Matt Stancliff), so that the
+//! nodes are the same, and with them the moment when one listpack is left.
 
 use super::iter::Iter;
 use super::node::Node;
@@ -107,93 +108,127 @@ impl Chain {
         true
     }
 
-    /// Adds an element before the one number `index`, or at the right if there is none. O(nodes).
-    pub(super) fn insert(&mut self, index: usize, text: &[u8], limit: NodeLimit) {
-        if index == 0 {
-            return self.push(End::Left, text, limit);
+    /// Adds an element next to the one number `index`, which there is, on the side of `side`. O(nodes).
+    pub(super) fn insert(&mut self, index: usize, side: End, text: &[u8], limit: NodeLimit) {
+        let Some((at, offset)) = self.0.seek(index) else { return };
+        let node = self.0.get(at);
+        let between = offset + usize::from(side == End::Right);
+        if has_room(node, text, limit) {
+            self.0.edit(at, |node| node.insert(between, text));
+        } else if between == 0 || between == node.len() {
+            self.insert_outside(at, side, text, limit);
+        } else {
+            self.insert_by_split(at, between, side, text, limit);
         }
-        let Some((at, offset)) = self.0.seek(index) else {
-            return self.push(End::Right, text, limit);
+    }
+
+    /// Adds an element beside the full node at a place: to its neighbour, or as a new node.
+    fn insert_outside(&mut self, at: NodeAt, side: End, text: &[u8], limit: NodeLimit) {
+        match self.0.neighbour(at, side) {
+            Some(next) if has_room(self.0.get(next), text, limit) => {
+                self.0.edit(next, |node| node.push(side.opposite(), text));
+            }
+            _ => {
+                self.0.insert(at, side, new_node(text, limit));
+            }
+        }
+    }
+
+    /// Splits the full node at a place before its element number `between`, and adds an element there: to the half that
+    /// is not on the side of `side`, or, if it is big, as a node.
+    fn insert_by_split(
+        &mut self,
+        at: NodeAt,
+        between: usize,
+        side: End,
+        text: &[u8],
+        limit: NodeLimit,
+    ) {
+        let mut right = self.0.edit(at, |node| node.split_off(between));
+        if limit.is_plain(text.len()) {
+            let plain = self.0.insert(at, End::Right, Node::plain(text));
+            self.0.insert(plain, End::Right, right);
+            return;
+        }
+        self.0.edit(at, Node::shrink_to_fit);
+        let center = match side {
+            End::Right => {
+                right.push(End::Left, text);
+                right.shrink_to_fit();
+                let right = self.0.insert(at, End::Right, right);
+                self.0.neighbour(right, End::Left)
+            }
+            End::Left => {
+                self.0.edit(at, |left| left.push(End::Right, text));
+                Some(self.0.insert(at, End::Right, right))
+            }
         };
-        if offset == 0 {
-            self.insert_between(at, text, limit);
-        } else if has_room(self.0.get(at), text, limit) {
-            self.0.edit(at, |node| node.insert(offset, text));
-        } else {
-            self.insert_by_split(at, offset, text, limit);
-        }
+        self.join_around(center.expect("the left half is before the right one"), limit);
     }
 
-    /// Adds an element before the first one of the node at a place, which has a neighbour there.
-    fn insert_between(&mut self, at: NodeAt, text: &[u8], limit: NodeLimit) {
-        let before = self.0.neighbour(at, End::Left);
-        if let Some(before) = before.filter(|&before| has_room(self.0.get(before), text, limit)) {
-            self.0.edit(before, |node| node.push(End::Right, text));
-        } else if has_room(self.0.get(at), text, limit) {
-            self.0.edit(at, |node| node.push(End::Left, text));
-        } else {
-            self.0.insert_before(at, new_node(text, limit));
+    /// Joins nodes around one that a split has made small, as far as the limit allows.
+    fn join_around(&mut self, mut center: NodeAt, limit: NodeLimit) {
+        if let Some(next) = self.0.neighbour(center, End::Right) {
+            self.join_with_next(next, limit);
         }
+        if let Some(previous) = self.0.neighbour(center, End::Left) {
+            if let Some(before) = self.0.neighbour(previous, End::Left)
+                && self.join_with_next(before, limit)
+            {
+                center = self.0.neighbour(before, End::Right).expect("the centre is still there");
+            }
+            if let Some(previous) = self.0.neighbour(center, End::Left)
+                && self.join_with_next(previous, limit)
+            {
+                center = previous;
+            }
+        }
+        self.join_with_next(center, limit);
     }
 
-    /// Adds an element inside of a full node: before its element number `offset`, which is not the first.
-    fn insert_by_split(&mut self, at: NodeAt, offset: usize, text: &[u8], limit: NodeLimit) {
-        let mut left = self.0.edit(at, |node| node.split_front(offset));
-        let mut middle = None;
-        if has_room(&left, text, limit) {
-            left.push(End::Right, text);
-        } else if has_room(self.0.get(at), text, limit) {
-            self.0.edit(at, |right| right.push(End::Left, text));
-        } else {
-            middle = Some(new_node(text, limit));
-        }
-        self.join_with_next(at, limit);
-        let mut place = at;
-        if let Some(middle) = middle {
-            place = self.0.insert_before(at, middle);
-        }
-        self.join_or_insert(place, left, limit);
-    }
-
-    /// Gives the elements of the node at a place the company of those of the next node, if a node may have them all.
-    fn join_with_next(&mut self, at: NodeAt, limit: NodeLimit) {
-        if let Some(next) = self.0.neighbour(at, End::Right)
-            && may_join(self.0.get(at), self.0.get(next), limit)
-        {
+    /// Gives the elements of the next node to the one at a place, if it may have them all.
+    fn join_with_next(&mut self, at: NodeAt, limit: NodeLimit) -> bool {
+        let Some(next) = self.0.neighbour(at, End::Right) else { return false };
+        let may_join = may_join(self.0.get(at), self.0.get(next), limit);
+        if may_join {
             let next = self.0.remove(next);
             self.0.edit(at, |node| node.concatenate(&next));
         }
-    }
-
-    /// Adds a node before the one at a place: to the node that is there, if it may have all elements.
-    fn join_or_insert(&mut self, at: NodeAt, node: Node, limit: NodeLimit) {
-        match self.0.neighbour(at, End::Left) {
-            Some(before) if may_join(self.0.get(before), &node, limit) => {
-                self.0.edit(before, |before| before.concatenate(&node));
-            }
-            _ => {
-                self.0.insert_before(at, node);
-            }
-        }
+        may_join
     }
 
     /// Puts `text` in the place of the element number `index`. Returns whether there is one. O(nodes).
     pub(super) fn set(&mut self, index: usize, text: &[u8], limit: NodeLimit) -> bool {
         let Some((at, offset)) = self.0.seek(index) else { return false };
-        if may_replace(self.0.get(at), offset, text, limit) {
+        let node = self.0.get(at);
+        if may_replace(node, offset, text, limit) {
             self.0.edit(at, |node| node.replace(offset, text));
+        } else if node.len() > 1 {
+            self.replace_by_node(at, offset, new_node(text, limit), limit);
+        } else if matches!(node, Node::Plain(_)) && !limit.is_plain(text.len()) {
+            self.insert_outside(at, End::Right, text, limit);
+            let (plain, _) = self.0.seek(index).expect("what was added is behind it");
+            self.0.remove(plain);
         } else {
-            self.remove_at(at, offset);
-            self.insert(index, text, limit);
+            self.0.edit(at, |node| *node = new_node(text, limit));
         }
         true
     }
 
-    fn remove_at(&mut self, at: NodeAt, offset: usize) {
-        if self.0.get(at).len() == 1 {
-            self.0.remove(at);
+    /// Puts a node in the place of the element number `offset`, one of several, of the node at a place.
+    fn replace_by_node(&mut self, at: NodeAt, offset: usize, new: Node, limit: NodeLimit) {
+        let right = self.0.edit(at, |node| node.split_off(offset + 1));
+        let mut center = self.0.insert(at, End::Right, new);
+        if right.len() > 0 {
+            let right = self.0.insert(center, End::Right, right);
+            center = self.0.neighbour(right, End::Left).expect("the new node is before it");
+        }
+        let left = self.0.neighbour(center, End::Left).expect("the split node is before it");
+        if offset == 0 {
+            self.0.remove(left);
         } else {
-            self.0.edit(at, |node| node.remove_range(offset, 1));
+            self.0.edit(left, |node| node.remove_end(End::Right));
+            self.join_around(center, limit);
         }
     }
 

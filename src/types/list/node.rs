@@ -113,10 +113,10 @@ impl Node {
         });
     }
 
-    /// Takes the elements before number `offset` out, as a node of their own. Not for plain nodes.
-    pub fn split_front(&mut self, offset: usize) -> Self {
+    /// Takes the elements from number `offset` on out, as a node of their own. Not for plain nodes.
+    pub fn split_off(&mut self, offset: usize) -> Self {
         let tail = self.deque().edit(|listpack| listpack::split_off(listpack, offset));
-        std::mem::replace(self, Self::Packed(Deque::new(tail)))
+        Self::Packed(Deque::new(tail))
     }
 
     /// Adds the elements of `tail`, a packed node as this one, behind its own.

@@ -154,23 +154,24 @@ impl Nodes {
         push(&mut chunk.nodes, end, node);
     }
 
-    /// Adds a node before the one at a place. Returns where it is. O(chunks).
-    pub fn insert_before(&mut self, mut at: NodeAt, node: Node) -> NodeAt {
+    /// Adds a node next to the one at a place, on the side of `side`. Returns where it is. O(chunks).
+    pub fn insert(&mut self, at: NodeAt, side: End, node: Node) -> NodeAt {
+        let mut new = NodeAt { chunk: at.chunk, node: at.node + usize::from(side == End::Right) };
         let chunk = &mut self.chunks[at.chunk];
         if chunk.nodes.len() == CHUNK_NODES {
             let tail = Chunk::of(chunk.nodes.split_off(CHUNK_NODES / 2));
             chunk.elements -= tail.elements;
             self.chunks.insert(at.chunk + 1, tail);
-            if at.node >= CHUNK_NODES / 2 {
-                at = NodeAt { chunk: at.chunk + 1, node: at.node - CHUNK_NODES / 2 };
+            if new.node > CHUNK_NODES / 2 {
+                new = NodeAt { chunk: at.chunk + 1, node: new.node - CHUNK_NODES / 2 };
             }
         }
         self.elements += node.len();
         self.heap_bytes += node.heap_bytes();
-        let chunk = &mut self.chunks[at.chunk];
+        let chunk = &mut self.chunks[new.chunk];
         chunk.elements += node.len();
-        chunk.nodes.insert(at.node, node);
-        at
+        chunk.nodes.insert(new.node, node);
+        new
     }
 
     /// Takes the node at a place out. O(chunks), at the ends O(1).
@@ -281,8 +282,11 @@ mod tests {
         (0..200).for_each(|_| nodes.push(End::Right, node()));
         for step in 0..300 {
             let (at, _) = nodes.seek(step * 7 % nodes.elements()).unwrap();
-            let new = nodes.insert_before(at, Node::plain(b"new"));
+            let side = if step % 2 == 0 { End::Left } else { End::Right };
+            let new = nodes.insert(at, side, Node::plain(b"new"));
             assert_eq!(nodes.get(new).heap_bytes(), 3);
+            let beside = nodes.seek(step * 7 % (nodes.elements() - 1) + usize::from(step % 2 == 0));
+            assert_eq!(nodes.neighbour(new, side.opposite()), beside.map(|(at, _)| at));
             nodes.check();
         }
         for step in 0..700 {

@@ -104,8 +104,11 @@ fn change(list: &mut List, model: &mut Model, limit: NodeLimit, random: &mut imp
             }
         }
         1 => {
-            list.insert(index, &text, limit);
-            model.insert(index, text);
+            let side = random_end(random);
+            assert_eq!(list.insert(index, side, &text, limit), index < model.len());
+            if index < model.len() {
+                model.insert(index + usize::from(side == End::Right), text);
+            }
         }
         2 => {
             let side = random_end(random);
@@ -193,7 +196,7 @@ fn a_long_chain_is_reached_and_changed_anywhere() {
     assert_eq!(list.view().get(3000), None);
     for step in 0..700 {
         let index = step * 4 + step % 3;
-        list.insert(index, b"new", limit);
+        assert!(list.insert(index, End::Left, b"new", limit));
         model.insert(index, b"new".to_vec());
     }
     check(&list, &model);
@@ -286,18 +289,35 @@ fn a_chain_becomes_a_listpack_at_half_the_limit() {
 }
 
 #[test]
+fn the_nodes_are_those_of_redis() {
+    // What DUMP of Valkey 9.1.2 has of this list.
+    let limit = NodeLimit::new(2);
+    let mut list = of(&["a", "b", "17", "c"], limit);
+    assert!(list.insert_beside(b"a", End::Right, b"new", limit));
+    assert!(list.set(4, &[b'x'; 70], limit));
+    let last = [&b"\x52\0\0\0\x02\0\x11\x01\xe0\x46"[..], &[b'x'; 70], b"\x48\xff"].concat();
+    let nodes: Vec<Block<'_>> = list.view().blocks().collect();
+    let dump = [
+        Block::Packed(b"\x0a\0\0\0\x01\0\x81a\x02\xff"),
+        Block::Packed(b"\x0f\0\0\0\x02\0\x83new\x04\x81b\x02\xff"),
+        Block::Packed(&last),
+    ];
+    assert_eq!(nodes, dump);
+}
+
+#[test]
 fn big_elements_are_nodes_of_their_own() {
     let limit = NodeLimit::new(DEFAULT);
     let big = vec![b'x'; 8193];
     let mut list = of(&["a", "b", "c"], limit);
-    list.insert(1, &big, limit);
+    list.insert(1, End::Left, &big, limit);
     let blocks: Vec<Block<'_>> = list.view().blocks().collect();
     assert!(matches!(blocks[..], [Block::Packed(_), Block::Plain(_), Block::Packed(_)]));
     assert_eq!(list.view().get(1), Some(Element::Str(&big)));
     assert!(list.set(2, &big, limit));
     assert_eq!(list.view().blocks().count(), 4);
-    assert!(list.set(1, b"small", limit));
-    assert_eq!(list.view().blocks().count(), 3);
+    assert!(list.set(1, b"small", limit)); // between two nodes that have no room: one of its own
+    assert_eq!(list.view().blocks().count(), 4);
     assert_eq!(list.remove(&big, End::Left, 1, limit), 1);
     assert_eq!(texts(&list), [&b"a"[..], b"small", b"c"]);
 

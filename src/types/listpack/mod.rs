@@ -7,8 +7,9 @@
 //! "Listpack specification"), so that DUMP, RDB files and replication are a copy.
 //!
 //! [`Listpack`] reads borrowed bytes. Edits are functions over a `Vec<u8>`: [`append`], [`insert`], [`replace`],
-//! [`delete`] and so on; [`Deque`] is the form that changes at the ends. All take for granted that the bytes are sound: what comes from outside goes through
-//! [`validate`] first. What the elements mean, pairs or members, is up to the types that use it.
+//! [`delete`] and so on; [`Deque`] is the form that changes at the ends. All take for granted that the bytes are sound:
+//! what comes from outside goes through [`validate`] first. What the elements mean, pairs or members, is up to the types
+//! that use it.
 
 mod deque;
 mod edit;

@@ -213,3 +213,40 @@ fn damaged_bytes_are_refused_and_harm_nobody() {
         assert!(!validate(bytes));
     }
 }
+
+#[test]
+fn the_bytes_are_those_of_redis() {
+    // What DUMP of Redis 7.0.15 has of a hash with these fields and values.
+    let long = "y".repeat(64);
+    let texts = [
+        "f1",
+        "v1",
+        "n",
+        "5",
+        "neg",
+        "-1",
+        "big",
+        "4000",
+        "m",
+        "-70000",
+        "i",
+        "-5000",
+        "l",
+        "3000000000",
+        "j",
+        "100000000",
+        "e",
+        "",
+        "s",
+        &long,
+    ];
+    let dump = [
+        &b"\x94\0\0\0\x14\0\x82f1\x03\x82v1\x03\x81n\x02\x05\x01\x83neg\x04\xdf\xff\x02\x83big\x04\xcf\xa0\x02"[..],
+        b"\x81m\x02\xf2\x90\xee\xfe\x04\x81i\x02\xf1x\xec\x03\x81l\x02\xf4\0^\xd0\xb2\0\0\0\0\t",
+        b"\x81j\x02\xf3\0\xe1\xf5\x05\x05\x81e\x02\x80\x01\x81s\x02\xe0\x40",
+        long.as_bytes(),
+        b"B\xff",
+    ];
+    assert_eq!(of(&texts), dump.concat());
+    assert!(validate(&dump.concat()));
+}

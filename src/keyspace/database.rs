@@ -88,8 +88,24 @@ impl Database {
     /// Where `key` is. O(1).
     #[inline]
     pub fn find(&self, name: Name<'_>) -> Option<Slot> {
-        let blocks = &self.blocks;
-        self.dict.find(name.hash, |handle| Entry::new(blocks.block(handle)).key() == name.key)
+        self.find_block(name).map(|(slot, _)| slot)
+    }
+
+    /// Where `key` is, and its block, which whoever goes on with it at once need not look up again.
+    #[inline]
+    pub(super) fn find_block(&self, name: Name<'_>) -> Option<(Slot, Handle)> {
+        let mut found = None;
+        let slot = self.dict.find(name.hash, |handle| {
+            found = Some(handle);
+            self.entry_in(handle).key() == name.key
+        })?;
+        found.map(|handle| (slot, handle))
+    }
+
+    /// The entry in a block.
+    #[inline]
+    pub(super) fn entry_in(&self, handle: Handle) -> Entry<'_> {
+        Entry::new(self.blocks.block(handle))
     }
 
     /// First step of fetching many keys at once: reads the bucket of a hash. The result is to be ignored.
@@ -107,7 +123,7 @@ impl Database {
     /// The entry at `slot`.
     #[inline]
     pub fn entry(&self, slot: Slot) -> Entry<'_> {
-        Entry::new(self.blocks.block(self.dict.handle(slot)))
+        self.entry_in(self.dict.handle(slot))
     }
 
     /// The string at `slot`.
@@ -116,7 +132,8 @@ impl Database {
         self.string_of(self.entry(slot))
     }
 
-    fn string_of<'a>(&'a self, entry: Entry<'a>) -> Result<StringValue<'a>, WrongType> {
+    #[inline]
+    pub(super) fn string_of<'a>(&'a self, entry: Entry<'a>) -> Result<StringValue<'a>, WrongType> {
         if entry.kind() != Type::String {
             return Err(WrongType);
         }
@@ -155,10 +172,16 @@ impl Database {
         self.blocks.capacity(self.dict.handle(slot)) + size_of::<u64>() + object
     }
 
-    /// Sets the access clock of the entry at `slot`.
+    /// The block of the entry at `slot`.
     #[inline]
-    pub fn set_access(&mut self, slot: Slot, access: u32) {
-        entry::set_access(self.blocks.block_mut(self.dict.handle(slot)), access);
+    pub(super) fn handle(&self, slot: Slot) -> Handle {
+        self.dict.handle(slot)
+    }
+
+    /// Sets the access clock of the entry in a block.
+    #[inline]
+    pub(super) fn set_access_in(&mut self, handle: Handle, access: u32) {
+        entry::set_access(self.blocks.block_mut(handle), access);
     }
 
     /// Stores `key` with a string value: in place of what is at `found`, else as a new key. Returns the object that was
@@ -211,8 +234,9 @@ impl Database {
         let parts = Parts { kind, encoding, expire_at_ms, access, epoch: false, key, value };
         match found {
             Some(slot) => {
-                let replaced = self.take_object(slot);
-                self.rewrite(slot, &parts);
+                let handle = self.dict.handle(slot);
+                let replaced = self.take_object(handle);
+                self.rewrite(slot, handle, &parts);
                 replaced
             }
             None => {
@@ -239,8 +263,8 @@ impl Database {
         }
     }
 
-    fn take_object(&mut self, slot: Slot) -> Option<Object> {
-        let entry = self.entry(slot);
+    fn take_object(&mut self, handle: Handle) -> Option<Object> {
+        let entry = self.entry_in(handle);
         if entry.encoding() != Encoding::Object {
             return None;
         }
@@ -248,10 +272,9 @@ impl Database {
         Some(self.objects.remove(number))
     }
 
-    /// Writes `parts` over the entry at `slot`: in place where the block fits, else into a new block.
-    fn rewrite(&mut self, slot: Slot, parts: &Parts<'_>) {
-        let old = self.dict.handle(slot);
-        let had_expiry = self.entry(slot).expire_at_ms().is_some();
+    /// Writes `parts` over the entry at `slot`, in block `old`: in place where that fits, else into a new block.
+    fn rewrite(&mut self, slot: Slot, old: Handle, parts: &Parts<'_>) {
+        let had_expiry = self.entry_in(old).expire_at_ms().is_some();
         let size = entry::size(parts.key.len(), parts.value.len(), parts.expire_at_ms.is_some());
         if self.blocks.fits(old, size) {
             entry::write(self.blocks.block_mut(old), parts);
@@ -314,7 +337,8 @@ impl Database {
                 let mut scratch = std::mem::take(&mut self.scratch);
                 scratch.clear();
                 scratch.extend_from_slice(self.blocks.block(handle));
-                self.rewrite(slot, &Parts { expire_at_ms, ..Entry::new(&scratch).parts() });
+                let parts = Parts { expire_at_ms, ..Entry::new(&scratch).parts() };
+                self.rewrite(slot, handle, &parts);
                 self.scratch = scratch;
                 self.scratch.shrink_to(INLINE_MAX);
             }
@@ -324,7 +348,7 @@ impl Database {
     /// Removes the key at `slot`. Returns its object, if any, for the caller to drop where it likes. O(1).
     pub fn remove(&mut self, slot: Slot) -> Option<Object> {
         self.keys_with_expiry -= usize::from(self.entry(slot).expire_at_ms().is_some());
-        let object = self.take_object(slot);
+        let object = self.take_object(self.dict.handle(slot));
         let handle = self.dict.remove(slot);
         self.blocks.free(handle);
         object

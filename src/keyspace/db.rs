@@ -6,7 +6,7 @@ use super::Keyspace;
 use super::database::{Attributes, Database, Detached, Name};
 use super::entry::Entry;
 use super::value::{NewString, StringValue, WrongType};
-use crate::dict::Slot;
+use crate::dict::{Handle, Slot};
 
 /// Keys drawn before `random_key` looks at all of them: only a database full of keys that are due gets there.
 const RANDOM_KEY_TRIES: usize = 100;
@@ -63,12 +63,17 @@ impl Db<'_> {
     /// Where `key` is, if it is there and not due. A key that is due is removed. Counts nothing and touches nothing.
     #[inline]
     pub fn find(&mut self, key: &[u8]) -> Option<Slot> {
-        let slot = self.database().find(self.name(key))?;
-        if is_due(self.database().entry(slot), self.keyspace.now_ms) {
+        self.find_block(key).map(|(slot, _)| slot)
+    }
+
+    #[inline]
+    fn find_block(&mut self, key: &[u8]) -> Option<(Slot, Handle)> {
+        let (slot, handle) = self.database().find_block(self.name(key))?;
+        if is_due(self.database().entry_in(handle), self.keyspace.now_ms) {
             self.expire(slot);
             return None;
         }
-        Some(slot)
+        Some((slot, handle))
     }
 
     #[cold]
@@ -114,23 +119,35 @@ impl Db<'_> {
     /// Notes an access to the key at `slot`.
     #[inline]
     pub fn touch(&mut self, slot: Slot) {
+        self.touch_in(self.database().handle(slot));
+    }
+
+    #[inline]
+    fn touch_in(&mut self, handle: Handle) {
         let Keyspace { policy, now_ms, random, .. } = self.keyspace;
         let random = if policy.lfu { random.random() } else { 0 };
         let (policy, now_ms) = (*policy, *now_ms);
-        let old = self.database().entry(slot).access();
+        let old = self.database().entry_in(handle).access();
         let new = policy.touched(old, now_ms, random);
+        // Mostly it is the same second, and a line that is only read need not be written back.
         if new != old {
-            self.database_mut().set_access(slot, new);
+            self.database_mut().set_access_in(handle, new);
         }
     }
 
     /// The string at `key`, for a command that reads it.
     #[inline]
     pub fn read_string(&mut self, key: &[u8]) -> Result<Option<StringValue<'_>>, WrongType> {
-        match self.find_read(key) {
-            Some(slot) => self.database().string(slot).map(Some),
-            None => Ok(None),
+        let Some((_, handle)) = self.find_block(key) else {
+            self.keyspace.stats.misses += 1;
+            return Ok(None);
+        };
+        self.keyspace.stats.hits += 1;
+        if self.touch {
+            self.touch_in(handle);
         }
+        let database = self.database();
+        database.string_of(database.entry_in(handle)).map(Some)
     }
 
     /// The string at a slot that `find*` gave.

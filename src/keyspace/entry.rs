@@ -123,7 +123,7 @@ struct Layout {
     end: usize,
 }
 
-#[inline]
+#[inline(always)]
 fn layout(block: &[u8]) -> Layout {
     let flags = block[1];
     let (key_len, value_len, expire) = if flags & (LONG_KEY | LONG_VALUE) == 0 {

@@ -26,7 +26,15 @@ impl Type {
 
     /// The type with Redis's number.
     pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| *kind as u8 == number)
+        Some(match number {
+            0 => Self::String,
+            1 => Self::List,
+            2 => Self::Set,
+            3 => Self::Zset,
+            4 => Self::Hash,
+            6 => Self::Stream,
+            _ => return None,
+        })
     }
 
     /// The type with Redis's name (`TYPE`, `SCAN ... TYPE`), in any case.

@@ -8,6 +8,7 @@ use crate::commands::{CommandError, CommandId, Ctx, shown};
 use crate::keyspace::Name;
 use crate::log::Level;
 use crate::net::Token;
+use crate::resp::output::Mark;
 use crate::resp::{Args, Reply};
 
 impl Server {
@@ -19,9 +20,6 @@ impl Server {
         ahead: Ahead,
         reply: &mut Reply,
     ) {
-        if is_http(args.bytes(0)) {
-            return self.state.refuse_http(token);
-        }
         let start = reply.output.mark();
         match self.state.check(token, args, ahead.command) {
             Ok(id) if self.state.must_wait(id) => {
@@ -29,24 +27,11 @@ impl Server {
                 self.state.postponed = true;
                 return;
             }
-            Ok(id) => self.call(token, id, args, ahead.hash, reply),
-            Err(refused) => {
-                self.state.stats.count_error(&refused.error);
-                if let Some(id) = refused.command {
-                    self.state.stats.command(id).rejected_calls += 1;
-                }
-                refused.error.reply(reply);
-            }
+            Ok(id) => self.call(token, id, args, ahead, reply),
+            Err(refused) => self.state.refuse_request(token, refused, args, reply),
         }
-        let client = self.state.clients.get_mut(token);
-        match client.reply_mode {
-            ReplyMode::On => {}
-            ReplyMode::SkipNext => client.reply_mode = ReplyMode::Skip,
-            ReplyMode::Off => reply.output.truncate(start),
-            ReplyMode::Skip => {
-                client.reply_mode = ReplyMode::On;
-                reply.output.truncate(start);
-            }
+        if self.state.clients.get(token).reply_mode != ReplyMode::On {
+            self.state.leave_out_reply(token, start, reply);
         }
         self.state.check_reply_limit(token, reply);
     }
@@ -57,7 +42,7 @@ impl Server {
         token: Token,
         id: CommandId,
         args: &Args<'_>,
-        hash: Option<u64>,
+        ahead: Ahead,
         reply: &mut Reply,
     ) {
         let Self { keyspace, state, .. } = self;
@@ -68,10 +53,10 @@ impl Server {
         client.commands += 1;
         let mut db = keyspace.db(client.db);
         db.touch = !client.no_touch;
-        db.ahead = hash.map(|hash| Name { key: args.key(first_key), hash });
+        db.ahead = ahead.hash.map(|hash| Name { key: args.key(first_key), hash });
         let dirty = state.dirty;
         let written = reply.output.len();
-        let started_ns = state.command_starts(id, args);
+        let started_ns = state.command_starts(id, args.len(), ahead.wire_bytes);
         let mut ctx = Ctx { db, server: state, token, reply, command, id };
         let result = (command.handler)(&mut ctx, args);
         if let Err(error) = result {
@@ -86,7 +71,8 @@ impl Server {
             state.stats.command(id).failed_calls += 1;
             error.reply(reply);
         }
-        state.command_ended(token, id, args, started_ns, reply.output.len() - written);
+        let reply_bytes = reply.output.len() - written;
+        state.command_ended(token, id, args, started_ns, ahead.wire_bytes, reply_bytes);
         if !state.monitors.is_empty() {
             state.feed_monitors(token, id, args);
         }
@@ -99,10 +85,8 @@ impl Server {
 }
 
 /// Whether a request is a line of HTTP: a web page may make a browser send commands to a server it cannot reach itself.
-#[inline]
 fn is_http(name: &[u8]) -> bool {
-    (name.len() == 4 || name.len() == 5)
-        && (name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:"))
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
 
 /// A request that is not run.
@@ -112,6 +96,38 @@ pub(super) struct Refused {
 }
 
 impl State {
+    #[cold]
+    fn refuse_request(
+        &mut self,
+        token: Token,
+        refused: Refused,
+        args: &Args<'_>,
+        reply: &mut Reply,
+    ) {
+        match refused.command {
+            None if is_http(args.bytes(0)) => return self.refuse_http(token),
+            None => {}
+            Some(id) => self.stats.command(id).rejected_calls += 1,
+        }
+        self.stats.count_error(&refused.error);
+        refused.error.reply(reply);
+    }
+
+    /// `CLIENT REPLY` is not on: takes the reply back where it says so.
+    #[cold]
+    fn leave_out_reply(&mut self, token: Token, start: Mark, reply: &mut Reply) {
+        let client = self.clients.get_mut(token);
+        match client.reply_mode {
+            ReplyMode::On => {}
+            ReplyMode::SkipNext => client.reply_mode = ReplyMode::Skip,
+            ReplyMode::Off => reply.output.truncate(start),
+            ReplyMode::Skip => {
+                client.reply_mode = ReplyMode::On;
+                reply.output.truncate(start);
+            }
+        }
+    }
+
     #[cold]
     fn refuse_http(&mut self, token: Token) {
         let address = self.clients.get(token).peer.address.clone();

@@ -25,9 +25,20 @@ impl State {
     #[inline]
     pub(super) fn check_reply_limit(&mut self, token: Token, reply: &Reply) {
         let len = reply.output.len();
-        if len > SMALL {
+        if len > SMALL
+            && (len >= self.unsent_checked_from || !self.clients.get(token).authenticated)
+        {
             self.check_unsent(token, len);
         }
+    }
+
+    /// Follows the limits: below all of them a client that has said who it is need not be looked at.
+    pub(super) fn apply_limit_config(&mut self) {
+        let limits = &self.config.client_output_buffer_limit;
+        let all = [limits.normal, limits.replica, limits.pubsub];
+        let bytes = all.iter().flat_map(|limit| [limit.hard_bytes, limit.soft_bytes]);
+        let least = bytes.filter(|&bytes| bytes > 0).min().unwrap_or(u64::MAX);
+        self.unsent_checked_from = usize::try_from(least).unwrap_or(usize::MAX);
     }
 
     #[cold]

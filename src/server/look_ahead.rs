@@ -15,6 +15,8 @@ pub(super) struct Ahead {
     pub command: Option<CommandId>,
     /// The hash of the first key.
     pub hash: Option<u64>,
+    /// Length of the request on the wire.
+    pub wire_bytes: usize,
 }
 
 impl Server {
@@ -22,16 +24,19 @@ impl Server {
     pub(super) fn look_ahead(&mut self, token: Token, batch: &Batch, buffer: &[u8]) {
         self.ahead.clear();
         if batch.len() == 1 {
-            self.ahead.push(Ahead::default());
+            self.ahead.push(Ahead { wire_bytes: batch.end(0), ..Ahead::default() });
             return;
         }
+        let mut start = 0;
         for request in 0..batch.len() {
             let args = batch.args(request, buffer);
             let command = self.state.registry.find(args.bytes(0));
             let first_key = command.map_or(0, |id| self.state.registry.get(id).first_key);
             let key = if first_key == 0 { None } else { args.get(first_key) };
             let hash = key.map(|key| self.keyspace.name(key).hash);
-            self.ahead.push(Ahead { command, hash });
+            let wire_bytes = batch.end(request) - start;
+            start = batch.end(request);
+            self.ahead.push(Ahead { command, hash, wire_bytes });
         }
         let db = self.state.clients.get(token).db;
         self.keyspace.touch_ahead(db, self.ahead.iter().filter_map(|ahead| ahead.hash));

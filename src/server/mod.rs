@@ -115,7 +115,9 @@ pub struct State {
     postponed: bool,
     untimed: timing::Untimed,
     exact_timing: bool,
-    log_large: bool,
+    large_request_from: u64,
+    large_reply_from: u64,
+    unsent_checked_from: usize,
     pending_listens: Vec<reconfigure::PendingListen>,
     next_cron_us: u64,
     next_clients_us: u64,
@@ -158,7 +160,9 @@ impl Server {
             postponed: false,
             untimed: timing::Untimed::default(),
             exact_timing: false,
-            log_large: false,
+            large_request_from: u64::MAX,
+            large_reply_from: u64::MAX,
+            unsent_checked_from: 0,
             pending_listens: Vec::new(),
             next_cron_us: now.monotonic_us,
             next_clients_us: now.monotonic_us,
@@ -194,6 +198,7 @@ impl State {
         keyspace.policy.log_factor = self.config.lfu_log_factor;
         keyspace.policy.decay_minutes = self.config.lfu_decay_time;
         self.apply_timing_config();
+        self.apply_limit_config();
         if self.config.requirepass.is_empty() {
             // Nobody could give a password any more that was asked for one before.
             self.clients.iter_mut().for_each(|client| client.authenticated = true);

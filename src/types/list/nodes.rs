@@ -34,7 +34,7 @@ pub(super) struct NodeAt {
 
 impl Chunk {
     fn of(nodes: VecDeque<Node>) -> Self {
-        Self { elements: nodes.iter().map(Node::len).sum(), nodes }
+        Self { elements: nodes.iter().map(Node::len).sum::<usize>(), nodes }
     }
 }
 
@@ -262,11 +262,11 @@ mod tests {
         /// Asserts what must hold between edits.
         pub fn check(&self) {
             assert!(self.iter().all(|node| node.len() > 0));
-            assert_eq!(self.elements, self.iter().map(Node::len).sum());
-            assert_eq!(self.heap_bytes, self.iter().map(Node::heap_bytes).sum());
+            assert_eq!(self.elements, self.iter().map(Node::len).sum::<usize>());
+            assert_eq!(self.heap_bytes, self.iter().map(Node::heap_bytes).sum::<usize>());
             for chunk in &self.chunks {
                 assert!((1..=CHUNK_NODES).contains(&chunk.nodes.len()));
-                assert_eq!(chunk.elements, chunk.nodes.iter().map(Node::len).sum());
+                assert_eq!(chunk.elements, chunk.nodes.iter().map(Node::len).sum::<usize>());
             }
         }
     }

@@ -109,10 +109,16 @@ impl Dict {
         Some(Slot { segment: index as u32, position: position as u32 })
     }
 
-    /// What [`find`](Self::find) would compare first: most likely the entry of the key, if it is there.
+    /// What [`find`](Self::find) would compare first: most likely the entry of the key, if it is there. `None` means that
+    /// the key is surely not there.
     #[inline]
-    pub fn candidate(&self, hash: u64) -> Option<Handle> {
-        self.find(hash, |_| true).map(|slot| self.handle(slot))
+    pub fn candidate(&self, hash: u64) -> Option<(Slot, Handle)> {
+        let mut first = None;
+        let slot = self.find(hash, |handle| {
+            first = Some(handle);
+            true
+        })?;
+        first.map(|handle| (slot, handle))
     }
 
     /// Reads the bucket this hash belongs to and returns something of it, to be ignored. A batch that touches all its

@@ -64,6 +64,11 @@ impl AccessPolicy {
     }
 }
 
+/// The clock of LRU policies at that time: what `touched` gives, ready for those who need it often.
+pub(super) fn lru_clock(now_ms: i64) -> u32 {
+    seconds(now_ms)
+}
+
 fn seconds(now_ms: i64) -> u32 {
     (now_ms / 1000) as u32 & CLOCK_MAX
 }

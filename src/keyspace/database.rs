@@ -28,6 +28,17 @@ pub struct Name<'a> {
     pub hash: u64,
 }
 
+/// What the index said of a key before its turn came.
+#[derive(Clone, Copy)]
+pub struct Candidate {
+    /// Its hash.
+    pub hash: u64,
+    /// The one entry it may be, if there is any.
+    place: Option<(Slot, Handle)>,
+    /// The state of the index it holds for.
+    generation: (u32, u64),
+}
+
 /// What a key's entry should be like, apart from key and value.
 #[derive(Clone, Copy)]
 pub struct Attributes {
@@ -44,18 +55,22 @@ pub struct Database {
     objects: Objects,
     hash_key: HashKey,
     keys_with_expiry: usize,
+    /// Which database it is, never told twice, and a count of what may move an entry or a slot: what a search has found
+    /// holds as long as both stay the same.
+    generation: (u32, u64),
     scratch: Vec<u8>,
 }
 
 impl Database {
-    /// An empty database. `base_ms` is about now: expire times are indexed relative to it.
-    pub fn new(hash_key: HashKey, base_ms: i64) -> Self {
+    /// An empty database. `serial` is another for each; `base_ms` is about now: expire times are indexed relative to it.
+    pub fn new(serial: u32, hash_key: HashKey, base_ms: i64) -> Self {
         Self {
             dict: Dict::with_base(base_ms),
             blocks: Arena::new(),
             objects: Objects::default(),
             hash_key,
             keys_with_expiry: 0,
+            generation: (serial, 0),
             scratch: Vec::new(),
         }
     }
@@ -114,10 +129,31 @@ impl Database {
         self.dict.touch(hash)
     }
 
-    /// Second step: reads the entry that most likely has that hash. The result is to be ignored.
+    /// Second step: finds the entry that most likely has that hash, and reads it so that it will be in the cache.
     #[inline]
-    pub fn touch_entry(&self, hash: u64) -> u8 {
-        self.dict.candidate(hash).map_or(0, |handle| self.blocks.block(handle)[0])
+    pub fn candidate(&self, hash: u64) -> Candidate {
+        let place = self.dict.candidate(hash);
+        if let Some((_, handle)) = place {
+            std::hint::black_box(self.blocks.block(handle)[0]);
+        }
+        Candidate { hash, place, generation: self.generation }
+    }
+
+    /// The same as `find_block`, for a key that was looked for ahead.
+    #[inline]
+    pub(super) fn find_candidate(
+        &self,
+        name: Name<'_>,
+        candidate: &Candidate,
+    ) -> Option<(Slot, Handle)> {
+        if candidate.generation != self.generation {
+            return self.find_block(name);
+        }
+        let (slot, handle) = candidate.place?;
+        if self.entry_in(handle).key() == name.key {
+            return Some((slot, handle));
+        }
+        self.find_block(name)
     }
 
     /// The entry at `slot`.
@@ -134,7 +170,7 @@ impl Database {
 
     #[inline]
     pub(super) fn string_of<'a>(&'a self, entry: Entry<'a>) -> Result<StringValue<'a>, WrongType> {
-        if entry.kind() != Type::String {
+        if !entry.is_string() {
             return Err(WrongType);
         }
         let value = entry.value();
@@ -253,6 +289,7 @@ impl Database {
     }
 
     fn insert(&mut self, handle: Handle, key_hash: u64, expire_at_ms: Option<i64>) {
+        self.generation.1 += 1;
         let (blocks, hash_key) = (&self.blocks, self.hash_key);
         let slot = self.dict.insert(key_hash, handle, |handle| {
             hash(hash_key, Entry::new(blocks.block(handle)).key())
@@ -281,6 +318,7 @@ impl Database {
         } else {
             let new = self.blocks.allocate(size);
             entry::write(self.blocks.block_mut(new), parts);
+            self.generation.1 += 1;
             self.dict.replace(slot, new);
             self.blocks.free(old);
         }
@@ -349,6 +387,7 @@ impl Database {
     pub fn remove(&mut self, slot: Slot) -> Option<Object> {
         self.keys_with_expiry -= usize::from(self.entry(slot).expire_at_ms().is_some());
         let object = self.take_object(self.dict.handle(slot));
+        self.generation.1 += 1;
         let handle = self.dict.remove(slot);
         self.blocks.free(handle);
         object
@@ -466,7 +505,7 @@ mod tests {
     const UNTIL_500: Attributes = Attributes { expire_at_ms: Some(500), access: 7 };
 
     fn database() -> Database {
-        Database::new(HASH_KEY, 0)
+        Database::new(0, HASH_KEY, 0)
     }
 
     fn name(key: &[u8]) -> Name<'_> {

@@ -3,7 +3,7 @@
 use rand::RngExt as _;
 
 use super::Keyspace;
-use super::database::{Attributes, Database, Detached, Name};
+use super::database::{Attributes, Candidate, Database, Detached, Name};
 use super::entry::Entry;
 use super::value::{NewString, StringValue, WrongType};
 use crate::dict::{Handle, Slot};
@@ -30,16 +30,18 @@ pub struct Db<'a> {
     pub index: usize,
     /// Whether finding a key counts as an access (`CLIENT NO-TOUCH`).
     pub touch: bool,
-    /// A key whose hash was computed ahead.
-    pub ahead: Option<Name<'a>>,
+    /// A key that was looked for ahead, and what the index said.
+    pub ahead: Option<(&'a [u8], Candidate)>,
 }
 
 impl Db<'_> {
     /// A key with its hash. A key looked up ahead is known by where its bytes are.
     #[inline]
     fn name<'k>(&self, key: &'k [u8]) -> Name<'k> {
-        match self.ahead {
-            Some(ahead) if std::ptr::eq(ahead.key, key) => Name { key, hash: ahead.hash },
+        match &self.ahead {
+            Some((ahead, candidate)) if std::ptr::eq(*ahead, key) => {
+                Name { key, hash: candidate.hash }
+            }
             _ => self.keyspace.name(key),
         }
     }
@@ -68,7 +70,13 @@ impl Db<'_> {
 
     #[inline]
     fn find_block(&mut self, key: &[u8]) -> Option<(Slot, Handle)> {
-        let (slot, handle) = self.database().find_block(self.name(key))?;
+        let database = self.database();
+        let (slot, handle) = match &self.ahead {
+            Some((ahead, candidate)) if std::ptr::eq(*ahead, key) => {
+                database.find_candidate(Name { key, hash: candidate.hash }, candidate)?
+            }
+            _ => database.find_block(self.keyspace.name(key))?,
+        };
         if is_due(self.database().entry_in(handle), self.keyspace.now_ms) {
             self.expire(slot);
             return None;
@@ -124,11 +132,10 @@ impl Db<'_> {
 
     #[inline]
     fn touch_in(&mut self, handle: Handle) {
-        let Keyspace { policy, now_ms, random, .. } = self.keyspace;
-        let random = if policy.lfu { random.random() } else { 0 };
-        let (policy, now_ms) = (*policy, *now_ms);
         let old = self.database().entry_in(handle).access();
-        let new = policy.touched(old, now_ms, random);
+        let Keyspace { policy, now_ms, lru_clock, random, .. } = self.keyspace;
+        let new =
+            if policy.lfu { policy.touched(old, *now_ms, random.random()) } else { *lru_clock };
         // Mostly it is the same second, and a line that is only read need not be written back.
         if new != old {
             self.database_mut().set_access_in(handle, new);

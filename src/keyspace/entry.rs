@@ -168,6 +168,12 @@ impl<'a> Entry<'a> {
         Type::from_number(self.0[0] & 15).expect("only this file writes the nibble")
     }
 
+    /// Whether a user sees a string.
+    #[inline]
+    pub fn is_string(self) -> bool {
+        self.0[0] & 15 == Type::String as u8
+    }
+
     /// How the value's bytes are to be read.
     #[inline]
     pub fn encoding(self) -> Encoding {

@@ -10,7 +10,7 @@ mod object;
 mod value;
 
 pub use access::AccessPolicy;
-pub use database::{Attributes, Database, Detached, HashKey, Name, Sweep};
+pub use database::{Attributes, Candidate, Database, Detached, HashKey, Name, Sweep};
 pub use db::{Db, Expiry};
 pub use entry::Entry;
 pub use object::Object;
@@ -47,6 +47,7 @@ pub struct KeyspaceStats {
 pub struct Keyspace {
     databases: Vec<Database>,
     now_ms: i64,
+    lru_clock: u32,
     /// How accesses are recorded.
     pub policy: AccessPolicy,
     /// Counters.
@@ -55,6 +56,7 @@ pub struct Keyspace {
     pub expiry_frozen: bool,
     garbage: Vec<Garbage>,
     hash_key: HashKey,
+    next_serial: u32,
     random: SmallRng,
     sweep_next: usize,
 }
@@ -65,13 +67,17 @@ impl Keyspace {
         let mut random = SmallRng::seed_from_u64(seed);
         let hash_key = (random.random(), random.random());
         Self {
-            databases: (0..count).map(|_| Database::new(hash_key, now_ms)).collect(),
+            databases: (0..count)
+                .map(|serial| Database::new(serial as u32, hash_key, now_ms))
+                .collect(),
             now_ms,
+            lru_clock: access::lru_clock(now_ms),
             policy: AccessPolicy::default(),
             stats: KeyspaceStats::default(),
             expiry_frozen: false,
             garbage: Vec::new(),
             hash_key,
+            next_serial: count as u32,
             random,
             sweep_next: 0,
         }
@@ -80,6 +86,7 @@ impl Keyspace {
     /// Tells the time, in Unix milliseconds. All commands until the next call see this one.
     pub fn set_now_ms(&mut self, now_ms: i64) {
         self.now_ms = now_ms;
+        self.lru_clock = access::lru_clock(now_ms);
     }
 
     /// Number of databases.
@@ -103,13 +110,13 @@ impl Keyspace {
         Name { key, hash: database::hash(self.hash_key, key) }
     }
 
-    /// Reads what commands on these keys will need, so that they find it in the cache: all buckets first, then all
-    /// entries, for the processor waits for many of them at a time where a command would wait for each.
-    pub fn touch_ahead(&self, index: usize, hashes: impl Iterator<Item = u64> + Clone) {
+    /// Looks for the keys with these hashes in database `index`, for commands that will want them. All buckets are read
+    /// first, then all entries, for the processor waits for many of them at a time where a command would wait for each.
+    pub fn look_ahead(&self, index: usize, hashes: &[u64], candidates: &mut Vec<Candidate>) {
         let database = &self.databases[index];
-        let buckets = hashes.clone().fold(0, |all, hash| all ^ database.touch_bucket(hash));
-        let entries = hashes.fold(0, |all, hash| all ^ database.touch_entry(hash));
-        std::hint::black_box((buckets, entries));
+        let touched = hashes.iter().fold(0, |all, &hash| all ^ database.touch_bucket(hash));
+        std::hint::black_box(touched);
+        candidates.extend(hashes.iter().map(|&hash| database.candidate(hash)));
     }
 
     /// Bytes of all databases.
@@ -165,7 +172,8 @@ impl Keyspace {
 
     /// Empties one database. O(1): the memory is dropped elsewhere. Returns how many keys there were.
     pub fn flush(&mut self, index: usize) -> usize {
-        let fresh = Database::new(self.hash_key, self.now_ms);
+        let fresh = Database::new(self.next_serial, self.hash_key, self.now_ms);
+        self.next_serial = self.next_serial.wrapping_add(1);
         let old = std::mem::replace(&mut self.databases[index], fresh);
         let keys = old.len();
         if keys > 0 {

@@ -5,7 +5,6 @@ use super::look_ahead::Ahead;
 use super::{Blocked, Server, State};
 use crate::commands::table::{DENYOOM, NO_AUTH};
 use crate::commands::{CommandError, CommandId, Ctx, shown};
-use crate::keyspace::Name;
 use crate::log::Level;
 use crate::net::Token;
 use crate::resp::output::Mark;
@@ -53,7 +52,10 @@ impl Server {
         client.commands += 1;
         let mut db = keyspace.db(client.db);
         db.touch = !client.no_touch;
-        db.ahead = ahead.hash.map(|hash| Name { key: args.key(first_key), hash });
+        // Of a subcommand only its container was known ahead, and so no key.
+        if ahead.command == Some(id) && (1..args.len()).contains(&first_key) {
+            db.ahead = ahead.candidate.map(|candidate| (args.key(first_key), candidate));
+        }
         let dirty = state.dirty;
         let written = reply.output.len();
         let started_ns = state.command_starts(id, args.len(), ahead.wire_bytes);
@@ -183,9 +185,13 @@ impl State {
 
     #[inline]
     fn find_subcommand(&self, id: CommandId, args: &Args<'_>) -> Result<CommandId, CommandError> {
-        if self.registry.get(id).subcommands.is_empty() || args.len() < 2 {
-            return Ok(id);
+        if !self.registry.get(id).subcommands.is_empty() && args.len() >= 2 {
+            return self.find_in_container(id, args);
         }
+        Ok(id)
+    }
+
+    fn find_in_container(&self, id: CommandId, args: &Args<'_>) -> Result<CommandId, CommandError> {
         self.registry.find_subcommand(id, args.bytes(1)).ok_or_else(|| {
             let container = self.registry.get(id).full_name.to_ascii_uppercase();
             let name = shown(args.bytes(1), SHOWN_MAX);

@@ -159,7 +159,7 @@ impl Server {
         let parsed = client.parser.parse(buffer, requests_max, &limits, batch);
         self.look_ahead(token, batch, buffer);
         for request in 0..batch.len() {
-            let ahead = self.ahead[request];
+            let ahead = self.ahead.request(request);
             self.execute(token, &batch.args(request, buffer), ahead, reply);
             if !self.state.clients.get(token).is_ready() {
                 let blocked_before_it = self.state.take_postponed();

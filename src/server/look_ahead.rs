@@ -1,30 +1,52 @@
 //! What the requests of a batch will need, found out before the first of them is run.
 //!
 //! A command on a key waits for two cache misses: the bucket, and the entry. With many keys at hand the processor can
-//! wait for many at a time. The command and the hash of its first key are kept, so that nothing is done twice.
+//! wait for many at a time. What was found is kept, so that nothing is done twice.
 
 use super::Server;
 use crate::commands::CommandId;
+use crate::keyspace::Candidate;
 use crate::net::Token;
 use crate::resp::Batch;
 
 /// What is known of a request.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct Ahead {
     /// The command, or the container of the subcommand.
     pub command: Option<CommandId>,
-    /// The hash of the first key.
-    pub hash: Option<u64>,
+    /// What the index says of its first key.
+    pub candidate: Option<Candidate>,
     /// Length of the request on the wire.
     pub wire_bytes: usize,
+}
+
+/// What is known of the requests of a batch.
+#[derive(Default)]
+pub(super) struct LookAhead {
+    requests: Vec<(Option<CommandId>, usize)>,
+    /// Of each request; of one without a key it means nothing.
+    hashes: Vec<u64>,
+    candidates: Vec<Candidate>,
+}
+
+impl LookAhead {
+    /// What is known of a request.
+    #[inline]
+    pub fn request(&self, index: usize) -> Ahead {
+        let (command, wire_bytes) = self.requests[index];
+        Ahead { command, candidate: self.candidates.get(index).copied(), wire_bytes }
+    }
 }
 
 impl Server {
     /// Looks up the commands of a batch and fetches their first keys' buckets and entries.
     pub(super) fn look_ahead(&mut self, token: Token, batch: &Batch, buffer: &[u8]) {
-        self.ahead.clear();
+        let LookAhead { requests, hashes, candidates } = &mut self.ahead;
+        requests.clear();
+        hashes.clear();
+        candidates.clear();
         if batch.len() == 1 {
-            self.ahead.push(Ahead { wire_bytes: batch.end(0), ..Ahead::default() });
+            requests.push((None, batch.end(0)));
             return;
         }
         let mut start = 0;
@@ -33,12 +55,27 @@ impl Server {
             let command = self.state.registry.find(args.bytes(0));
             let first_key = command.map_or(0, |id| self.state.registry.get(id).first_key);
             let key = if first_key == 0 { None } else { args.get(first_key) };
-            let hash = key.map(|key| self.keyspace.name(key).hash);
-            let wire_bytes = batch.end(request) - start;
+            hashes.push(key.map_or(0, |key| self.keyspace.name(key).hash));
+            requests.push((command, batch.end(request) - start));
             start = batch.end(request);
-            self.ahead.push(Ahead { command, hash, wire_bytes });
         }
-        let db = self.state.clients.get(token).db;
-        self.keyspace.touch_ahead(db, self.ahead.iter().filter_map(|ahead| ahead.hash));
+        self.keyspace.look_ahead(self.state.clients.get(token).db, hashes, candidates);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::server::testing::TestServer;
+
+    /// One pipeline in which what was looked up ahead no longer holds when its turn comes.
+    #[test]
+    fn a_batch_sees_its_own_changes() {
+        let mut redis = TestServer::new();
+        let client = redis.connect();
+        let batch = "SET a 1\r\nGET a\r\nGET b\r\nRENAME a b\r\nGET a\r\nGET b\r\nOBJECT ENCODING b\r\nSELECT 1\r\nGET b\r\n\
+                     SET b 2\r\nSELECT 0\r\nGET b\r\nSWAPDB 0 1\r\nGET b\r\nFLUSHDB\r\nGET b\r\nSET a 3\r\nGET b\r\nGET a\r\n";
+        let expected =
+            "+OK $1 1 $-1 +OK $-1 $1 1 $3 int +OK $-1 +OK +OK $1 1 +OK $1 2 +OK $-1 +OK $-1 $1 3";
+        redis.receive(client, batch.as_bytes()).is(expected);
     }
 }

@@ -63,7 +63,7 @@ pub struct Server {
     /// Everything else.
     pub state: State,
     batch: Batch,
-    ahead: Vec<look_ahead::Ahead>,
+    ahead: look_ahead::LookAhead,
 }
 
 /// Everything that is not data: what commands reach beside the keyspace.
@@ -173,7 +173,12 @@ impl Server {
         };
         state.apply_config(&mut keyspace);
         state.startup_bytes = state.environment.allocated_bytes();
-        Ok(Self { keyspace, state, batch: Batch::default(), ahead: Vec::new() })
+        Ok(Self {
+            keyspace,
+            state,
+            batch: Batch::default(),
+            ahead: look_ahead::LookAhead::default(),
+        })
     }
 }
 

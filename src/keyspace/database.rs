@@ -3,8 +3,6 @@
 //! It knows nothing of time: whether a key is expired is for `Db` to say. Blocks are addressed by handle, so an entry
 //! can move without anyone but the index noticing.
 
-use std::hash::Hasher as _;
-
 use bytes::Bytes;
 use siphasher::sip::SipHasher13;
 
@@ -26,6 +24,22 @@ pub struct Name<'a> {
     pub key: &'a [u8],
     /// Its hash under the keyspace's secret.
     pub hash: u64,
+}
+
+/// A key that was found.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    pub slot: Slot,
+    pub handle: Handle,
+    pub access: u32,
+    pub expire_at_ms: Option<i64>,
+}
+
+impl Found {
+    #[inline]
+    fn new(slot: Slot, handle: Handle, entry: Entry<'_>) -> Self {
+        Self { slot, handle, access: entry.access(), expire_at_ms: entry.expire_at_ms() }
+    }
 }
 
 /// What the index said of a key before its turn came.
@@ -103,18 +117,19 @@ impl Database {
     /// Where `key` is. O(1).
     #[inline]
     pub fn find(&self, name: Name<'_>) -> Option<Slot> {
-        self.find_block(name).map(|(slot, _)| slot)
+        self.find_block(name).map(|found| found.slot)
     }
 
-    /// Where `key` is, and its block, which whoever goes on with it at once need not look up again.
+    /// Where `key` is, with what whoever goes on with it at once need not look up again.
     #[inline]
-    pub(super) fn find_block(&self, name: Name<'_>) -> Option<(Slot, Handle)> {
+    pub(super) fn find_block(&self, name: Name<'_>) -> Option<Found> {
         let mut found = None;
         let slot = self.dict.find(name.hash, |handle| {
-            found = Some(handle);
-            self.entry_in(handle).key() == name.key
+            let entry = self.entry_in(handle);
+            found = Some((handle, entry));
+            entry.key() == name.key
         })?;
-        found.map(|handle| (slot, handle))
+        found.map(|(handle, entry)| Found::new(slot, handle, entry))
     }
 
     /// The entry in a block.
@@ -141,17 +156,14 @@ impl Database {
 
     /// The same as `find_block`, for a key that was looked for ahead.
     #[inline]
-    pub(super) fn find_candidate(
-        &self,
-        name: Name<'_>,
-        candidate: &Candidate,
-    ) -> Option<(Slot, Handle)> {
+    pub(super) fn find_candidate(&self, name: Name<'_>, candidate: &Candidate) -> Option<Found> {
         if candidate.generation != self.generation {
             return self.find_block(name);
         }
         let (slot, handle) = candidate.place?;
-        if self.entry_in(handle).key() == name.key {
-            return Some((slot, handle));
+        let entry = self.entry_in(handle);
+        if entry.key() == name.key {
+            return Some(Found::new(slot, handle, entry));
         }
         self.find_block(name)
     }
@@ -487,9 +499,7 @@ pub struct Sweep {
 /// The hash of a key under a secret.
 #[inline]
 pub(super) fn hash(key: HashKey, bytes: &[u8]) -> u64 {
-    let mut hasher = SipHasher13::new_with_keys(key.0, key.1);
-    hasher.write(bytes);
-    hasher.finish()
+    SipHasher13::new_with_keys(key.0, key.1).hash(bytes)
 }
 
 fn object_number(value: &[u8]) -> u32 {

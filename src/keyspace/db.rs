@@ -3,7 +3,7 @@
 use rand::RngExt as _;
 
 use super::Keyspace;
-use super::database::{Attributes, Candidate, Database, Detached, Name};
+use super::database::{Attributes, Candidate, Database, Detached, Found, Name};
 use super::entry::Entry;
 use super::value::{NewString, StringValue, WrongType};
 use crate::dict::{Handle, Slot};
@@ -65,23 +65,23 @@ impl Db<'_> {
     /// Where `key` is, if it is there and not due. A key that is due is removed. Counts nothing and touches nothing.
     #[inline]
     pub fn find(&mut self, key: &[u8]) -> Option<Slot> {
-        self.find_block(key).map(|(slot, _)| slot)
+        self.find_block(key).map(|found| found.slot)
     }
 
     #[inline]
-    fn find_block(&mut self, key: &[u8]) -> Option<(Slot, Handle)> {
+    fn find_block(&mut self, key: &[u8]) -> Option<Found> {
         let database = self.database();
-        let (slot, handle) = match &self.ahead {
+        let found = match &self.ahead {
             Some((ahead, candidate)) if std::ptr::eq(*ahead, key) => {
                 database.find_candidate(Name { key, hash: candidate.hash }, candidate)?
             }
             _ => database.find_block(self.keyspace.name(key))?,
         };
-        if is_due(self.database().entry_in(handle), self.keyspace.now_ms) {
-            self.expire(slot);
+        if is_past(found.expire_at_ms, self.keyspace.now_ms) {
+            self.expire(found.slot);
             return None;
         }
-        Some((slot, handle))
+        Some(found)
     }
 
     #[cold]
@@ -107,32 +107,36 @@ impl Db<'_> {
     /// Where `key` is, for a command that reads it: counts a hit or a miss, and the access.
     #[inline]
     pub fn find_read(&mut self, key: &[u8]) -> Option<Slot> {
-        let slot = self.find_peek(key)?;
+        let Some(found) = self.find_block(key) else {
+            self.keyspace.stats.misses += 1;
+            return None;
+        };
+        self.keyspace.stats.hits += 1;
         if self.touch {
-            self.touch(slot);
+            self.touch_in(found.handle, found.access);
         }
-        Some(slot)
+        Some(found.slot)
     }
 
     /// Where `key` is, for a command that changes it: counts the access.
     #[inline]
     pub fn find_write(&mut self, key: &[u8]) -> Option<Slot> {
-        let slot = self.find(key)?;
+        let found = self.find_block(key)?;
         if self.touch {
-            self.touch(slot);
+            self.touch_in(found.handle, found.access);
         }
-        Some(slot)
+        Some(found.slot)
     }
 
     /// Notes an access to the key at `slot`.
     #[inline]
     pub fn touch(&mut self, slot: Slot) {
-        self.touch_in(self.database().handle(slot));
+        let handle = self.database().handle(slot);
+        self.touch_in(handle, self.database().entry_in(handle).access());
     }
 
     #[inline]
-    fn touch_in(&mut self, handle: Handle) {
-        let old = self.database().entry_in(handle).access();
+    fn touch_in(&mut self, handle: Handle, old: u32) {
         let Keyspace { policy, now_ms, lru_clock, random, .. } = self.keyspace;
         let new =
             if policy.lfu { policy.touched(old, *now_ms, random.random()) } else { *lru_clock };
@@ -145,16 +149,16 @@ impl Db<'_> {
     /// The string at `key`, for a command that reads it.
     #[inline]
     pub fn read_string(&mut self, key: &[u8]) -> Result<Option<StringValue<'_>>, WrongType> {
-        let Some((_, handle)) = self.find_block(key) else {
+        let Some(found) = self.find_block(key) else {
             self.keyspace.stats.misses += 1;
             return Ok(None);
         };
         self.keyspace.stats.hits += 1;
         if self.touch {
-            self.touch_in(handle);
+            self.touch_in(found.handle, found.access);
         }
         let database = self.database();
-        database.string_of(database.entry_in(handle)).map(Some)
+        database.string_of(database.entry_in(found.handle)).map(Some)
     }
 
     /// The string at a slot that `find*` gave.
@@ -306,7 +310,12 @@ impl Db<'_> {
 /// A key lives through the whole of its last millisecond.
 #[inline]
 fn is_due(entry: Entry<'_>, now_ms: i64) -> bool {
-    entry.expire_at_ms().is_some_and(|at_ms| now_ms > at_ms)
+    is_past(entry.expire_at_ms(), now_ms)
+}
+
+#[inline]
+fn is_past(expire_at_ms: Option<i64>, now_ms: i64) -> bool {
+    expire_at_ms.is_some_and(|at_ms| now_ms > at_ms)
 }
 
 #[cfg(test)]

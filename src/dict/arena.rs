@@ -11,6 +11,7 @@
 use super::Handle;
 use super::large::LargeBlocks;
 use super::page::{PAGE_BYTES_MAX, Page, UNIT, UNITS_BITS};
+use super::prefetch::prefetch;
 
 /// The longest block that lives in a page.
 const BLOCK_BYTES_MAX: usize = 1024;
@@ -127,6 +128,16 @@ impl Arena {
         match place(handle) {
             Place::Page { number, unit } => self.pages[number].block(unit),
             Place::Large(number) => self.large.get(number),
+        }
+    }
+
+    /// Asks the processor for both ends of a block: a small one lies in one cache line or two.
+    #[inline]
+    pub fn prefetch(&self, handle: Handle) {
+        let block = self.block(handle);
+        if let (Some(first), Some(last)) = (block.first(), block.last()) {
+            prefetch(first);
+            prefetch(last);
         }
     }
 

@@ -15,6 +15,7 @@ mod expiry_hints;
 mod handle;
 mod large;
 mod page;
+mod prefetch;
 mod random;
 mod scan;
 mod segment;

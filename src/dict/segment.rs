@@ -11,6 +11,7 @@ use super::Handle;
 use super::bucket::{Bucket, SLOTS, TAG_BITS, handle_of, pack, tag_of};
 use super::buckets::{Buckets, CHUNK, RUN_MAX};
 use super::expiry_hints::ExpiryHints;
+use super::prefetch::prefetch;
 
 /// Buckets, and when something in them expires. Positions count slots: bucket * 8 + index.
 pub(super) struct Segment {
@@ -98,10 +99,10 @@ impl Segment {
         if bucket >= home { bucket - home } else { bucket + self.buckets.count() - home }
     }
 
-    /// Reads the home bucket of a tag.
+    /// Asks for the home bucket of a tag.
     #[inline]
-    pub(super) fn touch(&self, tag: u64) -> u64 {
-        self.buckets.get(self.home(tag)).all()[0]
+    pub(super) fn prefetch(&self, tag: u64) {
+        prefetch(self.buckets.get(self.home(tag)));
     }
 
     /// Position of the key with this tag for which `eq` says yes.

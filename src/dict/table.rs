@@ -121,13 +121,13 @@ impl Dict {
         first.map(|handle| (slot, handle))
     }
 
-    /// Reads the bucket this hash belongs to and returns something of it, to be ignored. A batch that touches all its
-    /// buckets, then its [`candidate`](Self::candidate)s, then executes, waits for several cache misses at a time.
+    /// Asks the processor for the bucket this hash belongs to. A batch that asks for all its buckets, then for the blocks
+    /// of its [`candidate`](Self::candidate)s, then executes, waits for many cache misses at a time.
     #[inline]
-    pub fn touch(&self, hash: u64) -> u64 {
-        self.segments
-            .get(self.segment_of(hash))
-            .map_or(0, |segment| segment.touch(tag_of_hash(hash)))
+    pub fn prefetch(&self, hash: u64) {
+        if let Some(segment) = self.segments.get(self.segment_of(hash)) {
+            segment.prefetch(tag_of_hash(hash));
+        }
     }
 
     /// The handle in a slot.
@@ -295,7 +295,8 @@ mod tests {
     fn an_empty_dict_takes_no_memory_and_a_tiny_one_little() {
         let mut dict = Dict::new();
         assert_eq!((dict.memory_bytes(), dict.len(), dict.iter().count()), (0, 0, 0));
-        assert_eq!((dict.find(1, |_| true), dict.candidate(1), dict.touch(1)), (None, None, 0));
+        dict.prefetch(1);
+        assert_eq!((dict.find(1, |_| true), dict.candidate(1)), (None, None));
         for key in 1..=8 {
             insert(&mut dict, key);
             assert!(dict.memory_bytes() <= 64 + 64, "{}", dict.memory_bytes());

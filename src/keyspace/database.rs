@@ -138,18 +138,18 @@ impl Database {
         Entry::new(self.blocks.block(handle))
     }
 
-    /// First step of fetching many keys at once: reads the bucket of a hash. The result is to be ignored.
+    /// First step of fetching many keys at once: asks the processor for the bucket of a hash.
     #[inline]
-    pub fn touch_bucket(&self, hash: u64) -> u64 {
-        self.dict.touch(hash)
+    pub fn prefetch(&self, hash: u64) {
+        self.dict.prefetch(hash);
     }
 
-    /// Second step: finds the entry that most likely has that hash, and reads it so that it will be in the cache.
+    /// Second step: finds the entry that most likely has that hash, and asks the processor for it.
     #[inline]
     pub fn candidate(&self, hash: u64) -> Candidate {
         let place = self.dict.candidate(hash);
         if let Some((_, handle)) = place {
-            std::hint::black_box(self.blocks.block(handle)[0]);
+            self.blocks.prefetch(handle);
         }
         Candidate { hash, place, generation: self.generation }
     }

@@ -110,12 +110,11 @@ impl Keyspace {
         Name { key, hash: database::hash(self.hash_key, key) }
     }
 
-    /// Looks for the keys with these hashes in database `index`, for commands that will want them. All buckets are read
-    /// first, then all entries, for the processor waits for many of them at a time where a command would wait for each.
+    /// Looks for the keys with these hashes in database `index`, for commands that will want them. All buckets are asked
+    /// for first, then all entries, so that the processor waits for many of them at a time.
     pub fn look_ahead(&self, index: usize, hashes: &[u64], candidates: &mut Vec<Candidate>) {
         let database = &self.databases[index];
-        let touched = hashes.iter().fold(0, |all, &hash| all ^ database.touch_bucket(hash));
-        std::hint::black_box(touched);
+        hashes.iter().for_each(|&hash| database.prefetch(hash));
         candidates.extend(hashes.iter().map(|&hash| database.candidate(hash)));
     }
 

@@ -79,9 +79,9 @@ impl Config {
                 }
                 continue;
             }
-            for row in directives().filter(|row| !row.hidden) {
+            for row in directives() {
                 for name in row
-                    .names()
+                    .shown_names()
                     .filter(|name| matches(&pattern.to_ascii_lowercase(), name.as_bytes()))
                 {
                     add(name.as_bytes(), row);
@@ -379,6 +379,7 @@ mod tests {
         assert_eq!(names(&["slave-pri*", "REPLICA-PRI*"]), ["slave-priority", "replica-priority"]);
         assert!(!names(&["*"]).contains(&"watchdog-period".to_owned()));
         assert_eq!(names(&["watchdog-period"]), ["watchdog-period"]);
+        assert_eq!(names(&["bio*", "bio-cpulist"]), ["bio_cpulist", "bio-cpulist"]);
         assert_eq!(names(&["*", "port"]).iter().filter(|name| *name == "port").count(), 1);
     }
 

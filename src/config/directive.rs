@@ -14,6 +14,8 @@ pub struct Directive {
     pub name: &'static str,
     /// Second name, accepted and shown like the first.
     pub alias: Option<&'static str>,
+    /// `CONFIG GET` shows the second name only when it is asked for exactly.
+    pub alias_hidden: bool,
     /// Syntax of the value.
     pub kind: Kind,
     /// Where the value lives.

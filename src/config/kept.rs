@@ -1,6 +1,9 @@
 //! Directives that are accepted, kept and shown, but change nothing here: threads, TLS, cluster, defragmentation, ...
 //!
 //! A file written for Redis or Valkey must start. Where ignoring a value would be dangerous, it is refused instead.
+//!
+//! What only Valkey knows and `CONFIG SET` refuses is hidden: programs written for Redis set again what `CONFIG GET *`
+//! shows, but for the immutable names they know.
 
 use super::directive::{Directive, Store};
 use super::row::{self, checked_text};
@@ -79,7 +82,7 @@ pub(super) const ROWS: &[Directive] = &[
     text("locale-collate", ""),
     text("availability-zone", ""),
     flag("extended-redis-compatibility", "no"),
-    text("hash-seed", "").immutable(),
+    text("hash-seed", "").immutable().hidden(),
     text("debug-context", "").hidden(),
     flag("enable-debug-assert", "no").immutable().hidden(),
     flag("debug-assert-enabled", "no").immutable().hidden(),
@@ -87,20 +90,20 @@ pub(super) const ROWS: &[Directive] = &[
     number("io-threads", "1", 1, 128).immutable(),
     flag("io-threads-do-reads", "no").immutable(),
     number("prefetch-batch-max-size", "16", 0, 128),
-    text("server_cpulist", "").alias("server-cpulist").immutable(),
-    text("bio_cpulist", "").alias("bio-cpulist").immutable(),
-    text("aof_rewrite_cpulist", "").alias("aof-rewrite-cpulist").immutable(),
-    text("bgsave_cpulist", "").alias("bgsave-cpulist").immutable(),
+    text("server_cpulist", "").hidden_alias("server-cpulist").immutable(),
+    text("bio_cpulist", "").hidden_alias("bio-cpulist").immutable(),
+    text("aof_rewrite_cpulist", "").hidden_alias("aof-rewrite-cpulist").immutable(),
+    text("bgsave_cpulist", "").hidden_alias("bgsave-cpulist").immutable(),
     // Network
     text("bind-source-addr", ""),
     number("socket-mark-id", "0", 0, UINT_MAX).immutable(),
-    text("unixsocketgroup", "").immutable(),
-    flag("mptcp", "no").immutable(),
+    text("unixsocketgroup", "").immutable().hidden(),
+    flag("mptcp", "no").immutable().hidden(),
     number("max-new-tls-connections-per-cycle", "1", 1, 1000),
     text("rdma-bind", ""),
     number("rdma-port", "0", 0, 65535),
-    number("rdma-rx-size", "1048576", 65536, 16 << 20).immutable(),
-    number("rdma-completion-vector", "-1", -1, 1024).immutable(),
+    number("rdma-rx-size", "1048576", 65536, 16 << 20).immutable().hidden(),
+    number("rdma-completion-vector", "-1", -1, 1024).immutable().hidden(),
     // Access
     text("aclfile", "").immutable().refuse(NO_ACL_FILE),
     number("acllog-max-len", "128", 0, LONG_MAX),
@@ -131,7 +134,7 @@ pub(super) const ROWS: &[Directive] = &[
     flag("replica-ignore-disk-write-errors", "no"),
     choice("propagation-error-behavior", "ignore", PROPAGATION_ERROR),
     flag("dual-channel-replication-enabled", "no"),
-    flag("repl-mptcp", "no").immutable(),
+    flag("repl-mptcp", "no").immutable().hidden(),
     flag("import-mode", "no"),
     // Cluster
     flag("cluster-enabled", "no").immutable().refuse(NO_CLUSTER),
@@ -158,7 +161,7 @@ pub(super) const ROWS: &[Directive] = &[
     number("cluster-announce-client-port", "0", 0, 65535),
     number("cluster-announce-client-tls-port", "0", 0, 65535),
     number("cluster-blacklist-ttl", "60", 0, UINT_MAX),
-    number("cluster-databases", "1", 1, INT_MAX).immutable(),
+    number("cluster-databases", "1", 1, INT_MAX).immutable().hidden(),
     number("cluster-manual-failover-timeout", "5000", 1, INT_MAX),
     number("cluster-ping-interval", "0", 0, LONG_MAX).hidden(),
     choice("cluster-config-save-behavior", "sync", CONFIG_SAVE),

@@ -251,8 +251,8 @@ fn redacted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::SavePoint;
     use crate::config::directive::split_spaces;
+    use crate::config::{SavePoint, Written};
 
     fn config(text: &str) -> Config {
         load(&parse_file("t.conf", text.as_bytes()).unwrap())
@@ -446,7 +446,9 @@ mod tests {
                     if args.len() > 1 || (started.is_err() && changed.is_err()) {
                         continue;
                     }
-                    let lines = parse_file("new", &super::super::rewrite(b"", &config)).unwrap();
+                    let lines =
+                        parse_file("new", &crate::config::rewrite(b"", &config, Written::Changed))
+                            .unwrap();
                     let again = load(&lines).unwrap_or_else(|error| panic!("{error}"));
                     assert_eq!(row.get(&again), row.get(&config), "{} {args:?}", row.name);
                 }

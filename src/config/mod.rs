@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use crate::log::Level;
 pub use command::{Access, SetError};
 use directive::{Directive, Origin};
-pub use rewrite::rewrite;
+pub use rewrite::{Written, rewrite};
 pub use special::{KeyspaceEvents, MasterAddress, OutputLimit, OutputLimits, SavePoint};
 pub use table::{GROUPS, directives, lookup};
 use value::Value;

@@ -21,6 +21,7 @@ const fn row(
     Directive {
         name,
         alias: None,
+        alias_hidden: false,
         kind,
         store,
         default,
@@ -141,6 +142,11 @@ impl Directive {
     /// With a second name.
     pub const fn alias(self, alias: &'static str) -> Self {
         Self { alias: Some(alias), ..self }
+    }
+
+    /// With a second name that is shown only by its exact name.
+    pub const fn hidden_alias(self, alias: &'static str) -> Self {
+        Self { alias_hidden: true, ..self.alias(alias) }
     }
 
     /// Only at start.

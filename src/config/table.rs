@@ -46,6 +46,13 @@ impl Directive {
     pub fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
         [Some(self.name), self.alias].into_iter().flatten()
     }
+
+    /// Those of its names that a pattern of `CONFIG GET` may match.
+    pub(super) fn shown_names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let name = (!self.hidden).then_some(self.name);
+        let alias = self.alias.filter(|_| !self.hidden && !self.alias_hidden);
+        [name, alias].into_iter().flatten()
+    }
 }
 
 pub(super) const INT_MAX: i128 = i32::MAX as i128;

@@ -30,6 +30,8 @@ const READ_BYTES_PER_TURN: usize = 64 * 1024;
 const PHASE_US: u64 = 2_000;
 /// How many clients a phase serves between two looks at the clock.
 const CLIENTS_PER_CLOCK_READ: usize = 16;
+/// A wait that ends so much after its timeout was held up by something: the process was stopped, or the machine was.
+const LATE_US: u64 = 100_000;
 /// How long the process waits at its exit for peers to close, so that they have read their last reply.
 const LINGER_AT_EXIT_US: u64 = 200_000;
 
@@ -60,6 +62,8 @@ pub struct EventLoop {
     turn_ended_us: u64,
     /// When the service's next timer is due, on the monotonic clock.
     timer_due_us: Option<u64>,
+    /// The last turn was late and left the timers for this one.
+    timers_put_off: bool,
     actions: Actions,
     /// What is read, on its way to the service. One for all connections.
     buffer: Box<[u8]>,
@@ -91,6 +95,7 @@ impl EventLoop {
             now,
             turn_ended_us: now.monotonic_us,
             timer_due_us: Some(0),
+            timers_put_off: false,
             actions: Actions::default(),
             buffer: vec![0; READ_BYTES_PER_TURN].into_boxed_slice(),
             batch: Vec::new(),
@@ -115,8 +120,10 @@ impl EventLoop {
     /// One turn: waits for the first event, then does a bounded amount of everything that is ready. Returns the exit code
     /// if the service gave one.
     pub fn turn(&mut self, service: &mut impl Service) -> io::Result<Option<i32>> {
-        self.wait(self.timeout())?;
+        let timeout = self.timeout();
+        self.wait(timeout)?;
         self.now = clock_now();
+        let is_late = self.is_late(timeout);
         self.stats.turns += 1;
         service.begin_turn(self.now, &self.stats);
         if self.note_events() {
@@ -124,7 +131,7 @@ impl EventLoop {
         }
         self.accept_ready_clients(service);
         self.read_ready_clients(service);
-        self.run_timers(service);
+        self.run_timers(service, is_late);
         self.end_turn(service); // the turn's writes are in the log's hands: what depends on it stays behind its gate
         self.write_pending_clients(service);
         self.close_doomed_clients(service); // last, so no token is reused while its events are still queued
@@ -169,7 +176,20 @@ impl EventLoop {
         has_signals
     }
 
-    fn run_timers(&mut self, service: &mut impl Service) {
+    /// Whether the turn began much later than it was to.
+    fn is_late(&self, timeout: Option<Duration>) -> bool {
+        let waited_us = self.now.monotonic_us.saturating_sub(self.turn_ended_us);
+        timeout.is_some_and(|timeout| waited_us > micros(timeout).saturating_add(LATE_US))
+    }
+
+    /// A late turn knows only some of what has come in meanwhile. It leaves the timers for the next one, which knows all,
+    /// so that nobody is taken for idle whose request is waiting.
+    fn run_timers(&mut self, service: &mut impl Service, is_late: bool) {
+        self.timers_put_off = is_late && !self.timers_put_off;
+        if self.timers_put_off {
+            self.timer_due_us = Some(0);
+            return;
+        }
         let due_in = service.run_timers();
         self.timer_due_us =
             due_in.map(|duration| self.now.monotonic_us.saturating_add(micros(duration)));

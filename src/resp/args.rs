@@ -25,6 +25,7 @@ pub(super) struct Request {
     pub(super) argc: usize,
     pub(super) end: usize,
     pub(super) inline: bool,
+    pub(super) follows_empty: bool,
 }
 
 /// The requests found by one call of `RequestParser::parse`. Made once and used again, so that its buffers live on.
@@ -33,6 +34,8 @@ pub struct Batch {
     pub(super) spans: Vec<Span>,
     pub(super) requests: Vec<Request>,
     pub(super) inline: Vec<u8>,
+    /// A request without arguments came after the last one.
+    pub(super) ends_empty: bool,
 }
 
 impl Batch {
@@ -59,6 +62,17 @@ impl Batch {
         Args { bytes: if request.inline { &self.inline } else { buffer }, spans }
     }
 
+    pub(super) fn push(&mut self, first: usize, argc: usize, end: usize, inline: bool) {
+        let follows_empty = std::mem::take(&mut self.ends_empty);
+        self.requests.push(Request { first, argc, end, inline, follows_empty });
+    }
+
+    /// Whether requests without arguments came before request `index`; with the number of requests: after the last one.
+    #[inline]
+    pub fn follows_empty(&self, index: usize) -> bool {
+        self.requests.get(index).map_or(self.ends_empty, |request| request.follows_empty)
+    }
+
     /// Offset in the buffer just after request `index`. Panics if there is no such request.
     pub fn end(&self, index: usize) -> usize {
         self.requests[index].end
@@ -69,6 +83,7 @@ impl Batch {
         self.requests.clear();
         self.spans.clear();
         self.inline.clear();
+        self.ends_empty = false;
         if self.spans.capacity() > SPANS_KEPT_MAX {
             self.spans.shrink_to(SPANS_KEPT_MAX);
         }

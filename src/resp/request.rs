@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::BULK_LEN_MAX_DEFAULT;
-use super::args::{Batch, Request, Span};
+use super::args::{Batch, Span};
 use super::inline::split_args;
 use super::line::{Found, count_steps, find_cr};
 use super::number::parse_i64;
@@ -120,7 +120,7 @@ impl RequestParser {
     }
 
     /// Fills `batch` (cleared first) with the complete requests of `buffer`, at most `requests_max`. Requests
-    /// without arguments (`*0`, `*-1`, empty lines) are consumed silently. The next call gets what was not consumed
+    /// without arguments (`*0`, `*-1`, empty lines) are consumed; [`Batch::follows_empty`] tells. The next call gets what was not consumed
     /// with more bytes behind it; over all calls every byte is looked at a bounded number of times.
     pub fn parse(
         &mut self,
@@ -171,8 +171,9 @@ impl RequestParser {
         let first = batch.spans.len();
         let (missing, at) = arguments(buffer, at, argc, 0, limits, &mut batch.spans)?;
         if missing == 0 {
-            if argc > 0 {
-                batch.requests.push(Request { first, argc, end: at, inline: false });
+            match argc {
+                0 => batch.ends_empty = true,
+                _ => batch.push(first, argc, at, false),
             }
             return Ok(Some(at));
         }
@@ -210,7 +211,7 @@ impl RequestParser {
             return Ok(None);
         }
         let Self { argc, at: end, mut spans, .. } = std::mem::take(self);
-        batch.requests.push(Request { first: batch.spans.len(), argc, end, inline: false });
+        batch.push(batch.spans.len(), argc, end, false);
         batch.spans.append(&mut spans);
         Ok(Some(end))
     }
@@ -241,8 +242,9 @@ impl RequestParser {
             &mut batch.spans,
         )?;
         let (argc, end) = (batch.spans.len() - first, start + line_len + 1);
-        if argc > 0 {
-            batch.requests.push(Request { first, argc, end, inline: true });
+        match argc {
+            0 => batch.ends_empty = true,
+            _ => batch.push(first, argc, end, true),
         }
         Ok(Some(end))
     }

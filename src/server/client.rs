@@ -140,6 +140,13 @@ impl Client {
         }
     }
 
+    /// A request without arguments: `CLIENT REPLY SKIP` was about this one.
+    pub fn end_reply_skip(&mut self) {
+        if self.reply_mode == ReplyMode::Skip {
+            self.reply_mode = ReplyMode::On;
+        }
+    }
+
     /// Whether its requests are run as they come.
     pub fn is_ready(&self) -> bool {
         self.blocked.is_none() && !self.closing

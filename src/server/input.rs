@@ -159,6 +159,9 @@ impl Server {
         let parsed = client.parser.parse(buffer, requests_max, &limits, batch);
         self.look_ahead(token, batch, buffer);
         for request in 0..batch.len() {
+            if batch.follows_empty(request) {
+                self.state.clients.get_mut(token).end_reply_skip();
+            }
             let ahead = self.ahead.request(request);
             self.execute(token, &batch.args(request, buffer), ahead, reply);
             if !self.state.clients.get(token).is_ready() {
@@ -167,6 +170,9 @@ impl Server {
                 let end = if done == 0 { 0 } else { batch.end(done - 1) };
                 return (end, Some(Stopped::NotReady));
             }
+        }
+        if batch.follows_empty(batch.len()) {
+            self.state.clients.get_mut(token).end_reply_skip();
         }
         if let Some(error) = parsed.error {
             self.refuse(token, &error, buffer, reply);

@@ -255,6 +255,20 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_request_is_the_one_that_reply_skip_is_about() {
+        for empty in ["\r\n", "*-1\r\n", "*0\r\n"] {
+            let mut redis = TestServer::new();
+            let client = redis.connect();
+            let requests =
+                format!("CLIENT REPLY SKIP\r\n{empty}PING 1\r\nCLIENT REPLY SKIP\r\n{empty}");
+            redis.receive(client, requests.as_bytes()).is("$1 1");
+            redis.receive(client, b"PING 2\r\nCLIENT REPLY SKIP\r\n").is("$1 2");
+            redis.receive(client, empty.as_bytes()).is("");
+            redis.receive(client, b"PING 3\r\n").is("$1 3");
+        }
+    }
+
+    #[test]
     fn switches_are_on_or_off() {
         let mut redis = TestServer::new();
         redis.run("CLIENT NO-EVICT ON").is("+OK");

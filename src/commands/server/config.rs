@@ -5,7 +5,7 @@ use std::io;
 use crate::commands::help::reply_help;
 use crate::commands::table::*;
 use crate::commands::{Command, CommandError, CommandResult, Ctx};
-use crate::config::{Access, ProtectedAction, SetError, rewrite};
+use crate::config::{Access, ProtectedAction, SetError, Written, rewrite};
 use crate::glob;
 use crate::log::Level;
 use crate::resp::Args;
@@ -100,6 +100,11 @@ fn may_set_protected(ctx: &Ctx<'_>) -> bool {
 
 /// `CONFIG REWRITE` -> `+OK` once the file holds the directives as they are now. O(length of the file).
 fn rewrite_file(ctx: &mut Ctx<'_>, _args: &Args<'_>) -> CommandResult {
+    reply_rewritten(ctx, Written::Changed)
+}
+
+/// Makes the configuration file anew and replies `+OK`.
+pub(super) fn reply_rewritten(ctx: &mut Ctx<'_>, written: Written) -> CommandResult {
     if ctx.server.environment.process().config_file.is_empty() {
         return Err(CommandError::Text("ERR The server is running without a config file"));
     }
@@ -107,12 +112,12 @@ fn rewrite_file(ctx: &mut Ctx<'_>, _args: &Args<'_>) -> CommandResult {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()), // it is made anew
         read => read,
     };
-    let written = old.and_then(|old| {
-        let text = String::from_utf8(rewrite(old.as_bytes(), &ctx.server.config))
+    let outcome = old.and_then(|old| {
+        let text = String::from_utf8(rewrite(old.as_bytes(), &ctx.server.config, written))
             .map_err(|_| io::Error::other("a value is no UTF-8 text"))?;
         ctx.server.environment.write_config(&text)
     });
-    if let Err(error) = written {
+    if let Err(error) = outcome {
         let reason = system_reason(&error);
         ctx.server.log(Level::Warning, format_args!("CONFIG REWRITE failed: {reason}"));
         return Err(CommandError::Message(format!("ERR Rewriting config file: {reason}")));

@@ -5,8 +5,10 @@ mod protocol;
 
 use std::ops::RangeInclusive;
 
+use super::config::reply_rewritten;
 use crate::commands::table::*;
 use crate::commands::{Command, CommandError, CommandResult, Ctx, reply_help};
+use crate::config::Written;
 use crate::config::value::ProtectedAction;
 use crate::log::Level;
 use crate::resp::Args;
@@ -47,6 +49,16 @@ const SUBCOMMANDS: &[Subcommand] = &[
             "CHANGE-REPL-ID",
             "    Change the replication IDs of the instance.",
             "    Dangerous: should be used only for testing the replication subsystem.",
+        ],
+    ),
+    subcommand(
+        "config-rewrite-force-all",
+        2..=2,
+        config_rewrite_force_all,
+        &[
+            "CONFIG-REWRITE-FORCE-ALL",
+            "    Like CONFIG REWRITE but writes all configuration options, including",
+            "    keywords not listed in original configuration file or default values.",
         ],
     ),
     subcommand(
@@ -176,6 +188,11 @@ fn change_repl_id(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
     Ok(())
 }
 
+/// `DEBUG CONFIG-REWRITE-FORCE-ALL` -> `+OK` once the configuration file has a line for every directive.
+fn config_rewrite_force_all(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
+    reply_rewritten(ctx, Written::All)
+}
+
 /// `DEBUG LOG message` -> `+OK`.
 fn log(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let message = String::from_utf8_lossy(args.bytes(2));
@@ -271,6 +288,15 @@ mod tests {
         redis.run("DEBUG CHANGE-REPL-ID").is("+OK");
         let after = &redis.server.state.replid;
         assert!(after.len() == 40 && *after != before);
+    }
+
+    #[test]
+    fn a_file_can_be_rewritten_with_all_directives() {
+        let mut redis = debuggable();
+        redis.world.borrow_mut().config_file = Some("hz 20\n".into());
+        redis.run("DEBUG CONFIG-REWRITE-FORCE-ALL").is("+OK");
+        let text = redis.world.borrow().config_file.clone().unwrap();
+        assert!(text.contains("hz 10\n") && text.contains("\nmaxmemory 0\n"), "{text}");
     }
 
     #[test]

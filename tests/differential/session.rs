@@ -157,15 +157,9 @@ impl Session {
     }
 
     fn pipeline(&mut self, steps: &[Step], answers: &mut Vec<Answer>) -> io::Result<()> {
-        let (mut mode, mut sending) = (self.mode, self.mode);
+        let mut mode = self.mode;
         let mut bytes = Vec::new();
-        for step in steps {
-            // Redis lets an empty request use up a `CLIENT REPLY SKIP`, which is about the next command: left out there.
-            if !(step.is_empty_request() && sending.is_silent()) {
-                sending.expects_reply(step);
-                step.encode(&mut bytes);
-            }
-        }
+        steps.iter().for_each(|step| step.encode(&mut bytes));
         let connection = self.connection()?;
         connection.send(&bytes)?;
         for step in steps {

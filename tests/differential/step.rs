@@ -57,11 +57,6 @@ impl Step {
         }
     }
 
-    /// Whether it is a request of nothing, which is not answered.
-    pub fn is_empty_request(&self) -> bool {
-        matches!(self, Self::Raw(line) if line.effect == RawEffect::Nothing)
-    }
-
     /// Whether it can be sent before the replies of the steps before it were read.
     pub fn can_be_pipelined(&self) -> bool {
         matches!(self, Self::Command(_) | Self::Raw(_)) && !self.closes()
@@ -135,13 +130,10 @@ impl ReplyMode {
 
     /// Takes note of a step about to be sent; true when it will be answered.
     pub fn expects_reply(&mut self, step: &Step) -> bool {
-        if step.is_empty_request() {
-            return false;
-        }
         let silent = self.is_silent();
         let skipped = std::mem::take(&mut self.skip_next);
         match step {
-            Step::Raw(_) => !silent,
+            Step::Raw(line) => !silent && line.effect != RawEffect::Nothing,
             Step::Command(args) if is_word(args, 0, "RESET") && args.len() == 1 => {
                 self.off = false;
                 !skipped

@@ -19,6 +19,8 @@ pub use help::reply_help;
 pub use registry::{CommandId, Registered, Registry};
 pub use table::{Command, Group};
 
+use crate::resp::Args;
+
 /// All tables.
 pub const TABLES: &[(Group, &[Command])] = &[
     (Group::String, string::COMMANDS),
@@ -27,3 +29,8 @@ pub const TABLES: &[(Group, &[Command])] = &[
     (Group::Server, server::COMMANDS),
     (Group::Scripting, scripting::COMMANDS),
 ];
+
+/// Stands in the rows of containers. Never called: the arity asks for a subcommand, and dispatch runs that.
+fn container(_: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
+    Err(CommandError::Syntax)
+}

@@ -2,7 +2,7 @@
 //! empty server with `FUNCTION FLUSH`, are told so; everything that would need an engine is an unknown subcommand.
 
 use super::table::*;
-use super::{Command, CommandError, CommandResult, Ctx, reply_help};
+use super::{Command, CommandError, CommandResult, Ctx, container, reply_help};
 use crate::resp::Args;
 use Arity::{AtLeast, Exactly};
 
@@ -33,11 +33,6 @@ pub const COMMANDS: &[Command] = &[command("function", AtLeast(2), Flags::NONE, 
             )
             .tips(&["nondeterministic_output_order"]),
     ])];
-
-/// Stands in the row of the container. Never called: the arity asks for a subcommand, and dispatch runs that.
-fn container(_: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
-    Err(CommandError::Syntax)
-}
 
 /// `FUNCTION FLUSH [ASYNC | SYNC]` -> `+OK`: afterwards there are no functions, as before. O(1).
 fn flush(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {

@@ -15,8 +15,7 @@ mod module;
 mod monitor;
 mod process;
 
-use super::{Command, CommandError, CommandResult, Ctx};
-use crate::resp::Args;
+use super::{Command, container};
 
 /// The group's rows.
 pub const COMMANDS: &[Command] = &[
@@ -41,8 +40,3 @@ pub const COMMANDS: &[Command] = &[
     flush::SWAPDB,
     process::TIME,
 ];
-
-/// Stands in the rows of containers. Never called: the arity asks for a subcommand, and dispatch runs that.
-fn container(_: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
-    Err(CommandError::Syntax)
-}

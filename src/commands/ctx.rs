@@ -2,10 +2,14 @@
 
 use super::registry::CommandId;
 use super::table::Command;
-use crate::keyspace::Db;
+use crate::keyspace::{Db, HashKey};
 use crate::net::Token;
 use crate::resp::Reply;
 use crate::server::{Client, State};
+use crate::types::hash::HashLimits;
+use crate::types::limits::PackedLimits;
+use crate::types::list::NodeLimit;
+use crate::types::set::SetLimits;
 
 /// One call of one command.
 pub struct Ctx<'a> {
@@ -41,12 +45,87 @@ impl Ctx<'_> {
     }
 
     /// The same for a key of another database.
-    pub fn modified_in(&mut self, _db: usize, _key: &[u8]) {
+    pub fn modified_in(&mut self, db: usize, key: &[u8]) {
         self.server.dirty += 1;
+        self.server.key_changed(db, key);
+    }
+
+    /// Tells those who asked for notifications what has happened to a key. `class` is one of [`KeyspaceEvents`], `event`
+    /// Redis's name of it. Comes after `modified`.
+    #[inline]
+    pub fn notify(&mut self, class: u16, event: &str, key: &[u8]) {
+        self.notify_in(class, event, self.db.index, key);
+    }
+
+    /// The same for a key of another database.
+    #[inline]
+    pub fn notify_in(&mut self, class: u16, event: &str, db: usize, key: &[u8]) {
+        self.settle_expired();
+        self.server.notify(class, event, db, key);
+    }
+
+    /// What follows from the expiry of keys that the command has come across, before what follows from the command.
+    #[inline]
+    fn settle_expired(&mut self) {
+        if self.db.keyspace.has_expired() {
+            self.server.keys_expired(self.db.keyspace.take_expired());
+        }
+    }
+
+    /// Says what the log and the replicas get instead of the command as it came: for what depends on chance, on the time,
+    /// or on who waited. May be called several times.
+    pub fn propagate(&mut self, command: &[&[u8]]) {
+        self.server.effects.replace(self.db.index, command);
+    }
+
+    /// Says that the log and the replicas get nothing of this command.
+    pub fn propagate_nothing(&mut self) {
+        self.server.effects.replace_by_nothing();
+    }
+
+    /// When a list is one listpack, and when a node of it is full.
+    pub fn list_limit(&self) -> NodeLimit {
+        NodeLimit::new(i64::from(self.server.config.list_max_listpack_size))
+    }
+
+    /// When a hash is a listpack, what its table hashes with, and the time.
+    pub fn hash_limits(&self) -> HashLimits {
+        let config = &self.server.config;
+        HashLimits {
+            packed: packed_limits(config.hash_max_listpack_entries, config.hash_max_listpack_value),
+            hash_key: self.db.keyspace.hash_key(),
+            now_ms: self.now_ms(),
+        }
+    }
+
+    /// When a set is an intset or a listpack, and what its table hashes with.
+    pub fn set_limits(&self) -> SetLimits {
+        let config = &self.server.config;
+        SetLimits {
+            intset_entries: size(config.set_max_intset_entries),
+            packed: packed_limits(config.set_max_listpack_entries, config.set_max_listpack_value),
+            hash_key: self.db.keyspace.hash_key(),
+        }
+    }
+
+    /// When a sorted set is a listpack, and what its table hashes with.
+    pub fn zset_limits(&self) -> (PackedLimits, HashKey) {
+        let config = &self.server.config;
+        let packed =
+            packed_limits(config.zset_max_listpack_entries, config.zset_max_listpack_value);
+        (packed, self.db.keyspace.hash_key())
     }
 
     /// The time, in Unix milliseconds.
     pub fn now_ms(&self) -> i64 {
         self.db.now_ms()
     }
+}
+
+fn packed_limits(entries: u64, value_bytes: u64) -> PackedLimits {
+    PackedLimits { entries: size(entries), value_bytes: size(value_bytes) }
+}
+
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -3,12 +3,14 @@
 //! It knows nothing of time: whether a key is expired is for `Db` to say. Blocks are addressed by handle, so an entry
 //! can move without anyone but the index noticing.
 
+mod collections;
+
 use bytes::Bytes;
 use siphasher::sip::SipHasher13;
 
 use super::entry::{self, Encoding, Entry, INLINE_MAX, Parts};
 use super::object::{Object, Objects};
-use super::value::{NewString, StringValue, Type, WrongType};
+use super::value::{NewString, StringValue, Type, ValueRef, WrongType};
 use crate::dict::{Arena, Dict, Handle, Slot};
 
 /// Values up to this length stay in the block even where a long key makes the entry big.
@@ -73,6 +75,7 @@ pub struct Database {
     /// holds as long as both stay the same.
     generation: (u32, u64),
     scratch: Vec<u8>,
+    key_scratch: Vec<u8>,
 }
 
 impl Database {
@@ -86,6 +89,7 @@ impl Database {
             keys_with_expiry: 0,
             generation: (serial, 0),
             scratch: Vec::new(),
+            key_scratch: Vec::new(),
         }
     }
 
@@ -191,20 +195,26 @@ impl Database {
             Encoding::Int => StringValue::Int(i64::from_le_bytes(
                 value.try_into().expect("an integer has 8 bytes"),
             )),
-            Encoding::Object => {
-                let Object::String(bytes) = self.objects.get(object_number(value));
-                StringValue::Shared(bytes)
-            }
+            _ => match self.objects.get(object_number(value)) {
+                Object::String(bytes) => StringValue::Shared(bytes),
+                _ => unreachable!("the entry says what the object is"),
+            },
         })
     }
 
     /// Redis's name for how the value at `slot` is stored.
     pub fn encoding_name(&self, slot: Slot) -> &'static str {
         let entry = self.entry(slot);
-        match entry.encoding() {
-            Encoding::Int => "int",
-            Encoding::Embstr if entry.value().len() <= 44 => "embstr",
-            Encoding::Embstr | Encoding::Raw | Encoding::Object => "raw",
+        match self.value(entry) {
+            ValueRef::String(_) => match entry.encoding() {
+                Encoding::Int => "int",
+                Encoding::Embstr if entry.value().len() <= 44 => "embstr",
+                _ => "raw",
+            },
+            ValueRef::List(list) => list.encoding_name(),
+            ValueRef::Set(set) => set.encoding(),
+            ValueRef::SortedSet(sorted_set) => sorted_set.encoding(),
+            ValueRef::Hash(hash) => hash.encoding(),
         }
     }
 
@@ -241,9 +251,7 @@ impl Database {
         value: NewString<'_>,
         attributes: Attributes,
     ) -> Option<Object> {
-        let room = INLINE_MAX
-            .saturating_sub(entry::size(name.key.len(), 0, attributes.expire_at_ms.is_some()) + 3);
-        let inline_max = room.max(SHORT_VALUE);
+        let inline_max = inline_max(name.key.len(), attributes.expire_at_ms.is_some());
         let mut number = [0; 8];
         let (encoding, bytes): (Encoding, &[u8]) = match &value {
             NewString::Int(integer) => {
@@ -366,7 +374,10 @@ impl Database {
             return Ok(());
         }
         let mut result = Ok(());
-        self.objects.update(object_number(&number), |Object::String(shared)| {
+        self.objects.update(object_number(&number), |object| {
+            let Object::String(shared) = object else {
+                unreachable!("the entry says what the object is")
+            };
             let mut bytes = Vec::from(std::mem::take(shared));
             result = edit(&mut bytes);
             *shared = Bytes::from(bytes);
@@ -450,12 +461,12 @@ impl Database {
         self.dict.random(random).map(|handle| Entry::new(self.blocks.block(handle)))
     }
 
-    /// Looks at up to `buckets_max` buckets for keys that are due, removes those, and hands their objects to `discard`.
+    /// Looks at up to `buckets_max` buckets for keys that are due and removes those; `removed` gets each key and its object.
     pub fn sweep_expired(
         &mut self,
         now_ms: i64,
         buckets_max: usize,
-        mut discard: impl FnMut(Object),
+        mut removed: impl FnMut(Vec<u8>, Option<Object>),
     ) -> Sweep {
         let mut due = Vec::new();
         let blocks = &self.blocks;
@@ -466,14 +477,13 @@ impl Database {
             &mut due,
         );
         for &handle in &due {
-            let key_hash = hash(self.hash_key, Entry::new(self.blocks.block(handle)).key());
+            let key = Entry::new(self.blocks.block(handle)).key().to_vec();
             let slot = self
                 .dict
-                .find(key_hash, |other| other == handle)
+                .find(hash(self.hash_key, &key), |other| other == handle)
                 .expect("a due entry is in the index");
-            if let Some(object) = self.remove(slot) {
-                discard(object);
-            }
+            let object = self.remove(slot);
+            removed(key, object);
         }
         Sweep { expired: due.len(), buckets: swept.buckets, round_finished: swept.round_finished }
     }
@@ -500,6 +510,11 @@ pub struct Sweep {
 #[inline]
 pub(super) fn hash(key: HashKey, bytes: &[u8]) -> u64 {
     SipHasher13::new_with_keys(key.0, key.1).hash(bytes)
+}
+
+/// The longest value that goes into the block of an entry.
+fn inline_max(key_len: usize, has_expiry: bool) -> usize {
+    INLINE_MAX.saturating_sub(entry::size(key_len, 0, has_expiry) + 3).max(SHORT_VALUE)
 }
 
 fn object_number(value: &[u8]) -> u32 {

@@ -2,10 +2,12 @@
 
 use rand::RngExt as _;
 
-use super::Keyspace;
+use super::collection::{Changed, Collection};
 use super::database::{Attributes, Candidate, Database, Detached, Found, Name};
 use super::entry::Entry;
+use super::object::Object;
 use super::value::{NewString, StringValue, WrongType};
+use super::{ExpiredKey, Keyspace};
 use crate::dict::{Handle, Slot};
 
 /// Keys drawn before `random_key` looks at all of them: only a database full of keys that are due gets there.
@@ -87,6 +89,8 @@ impl Db<'_> {
     #[cold]
     fn expire(&mut self, slot: Slot) {
         if !self.keyspace.expiry_frozen {
+            let key = self.database().entry(slot).key().to_vec();
+            self.keyspace.expired.push(ExpiredKey { db: self.index, key });
             self.keyspace.stats.expired += 1;
             self.remove(slot);
         }
@@ -166,6 +170,61 @@ impl Db<'_> {
         self.database().string(slot)
     }
 
+    /// The collection at `key`, for a command that reads it: counts a hit or a miss, and the access.
+    #[inline]
+    pub fn read<C: Collection>(&mut self, key: &[u8]) -> Result<Option<C::Ref<'_>>, WrongType> {
+        match self.find_read(key) {
+            Some(slot) => self.collection::<C>(slot).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The collection at a slot that `find*` gave.
+    #[inline]
+    pub fn collection<C: Collection>(&self, slot: Slot) -> Result<C::Ref<'_>, WrongType> {
+        self.database().collection_of::<C>(self.database().entry(slot))
+    }
+
+    /// Where `key` is, for a command that changes the collection there: counts the access.
+    #[inline]
+    pub fn find_collection<C: Collection>(
+        &mut self,
+        key: &[u8],
+    ) -> Result<Option<Slot>, WrongType> {
+        match self.find_write(key) {
+            Some(slot) if self.database().entry(slot).kind() == C::TYPE => Ok(Some(slot)),
+            Some(_) => Err(WrongType),
+            None => Ok(None),
+        }
+    }
+
+    /// Lets `change` change the collection at `slot`, which `find_collection` gave. If nothing is left in it, the key is
+    /// removed; else the slot stays valid.
+    pub fn change_at<C: Collection, R>(
+        &mut self,
+        slot: Slot,
+        change: impl FnOnce(&mut C) -> R,
+    ) -> Changed<R> {
+        let changed = self.database_mut().change_collection(slot, change);
+        if changed.emptied {
+            self.remove(slot);
+        }
+        changed
+    }
+
+    /// Sets `key` to a collection that is not empty, whatever it was before.
+    pub fn set_collection<C: Collection>(&mut self, key: &[u8], value: C, expiry: Expiry) {
+        let found = self.find(key);
+        self.set_at(found, key, expiry, |database, found, name, attributes| {
+            database.set_collection(found, name, value, attributes)
+        });
+    }
+
+    /// Has memory that a value no longer needs dropped where it stops nobody.
+    pub fn discard(&mut self, object: Object) {
+        self.keyspace.discard(object);
+    }
+
     /// Sets `key` to a string, whatever it was before.
     #[inline]
     pub fn set_string(&mut self, key: &[u8], value: NewString<'_>, expiry: Expiry) {
@@ -180,6 +239,20 @@ impl Db<'_> {
         key: &[u8],
         value: NewString<'_>,
         expiry: Expiry,
+    ) {
+        self.set_at(found, key, expiry, |database, found, name, attributes| {
+            database.set_string(found, name, value, attributes)
+        });
+    }
+
+    /// Has `store` put a value at `key`, which `find*` has found or not.
+    #[inline]
+    fn set_at(
+        &mut self,
+        found: Option<Slot>,
+        key: &[u8],
+        expiry: Expiry,
+        store: impl FnOnce(&mut Database, Option<Slot>, Name<'_>, Attributes) -> Option<Object>,
     ) {
         let expire_at_ms = match (expiry, found) {
             (Expiry::At(at_ms), _) => Some(at_ms),
@@ -196,7 +269,7 @@ impl Db<'_> {
         let hidden = || self.keyspace.expiry_frozen.then(|| self.database().find(name)).flatten();
         let found = found.or_else(hidden);
         let attributes = Attributes { expire_at_ms, access };
-        let replaced = self.database_mut().set_string(found, name, value, attributes);
+        let replaced = store(self.database_mut(), found, name, attributes);
         if let Some(object) = replaced {
             self.keyspace.discard(object);
         }

@@ -34,6 +34,12 @@ pub enum Encoding {
     Raw = 2,
     /// The 4-byte number of an object.
     Object = 3,
+    /// The listpack of a small collection.
+    Packed = 4,
+    /// The listpack of a small hash with expire times of fields.
+    PackedEx = 5,
+    /// The intset of a small set.
+    Intset = 6,
 }
 
 impl Encoding {
@@ -43,6 +49,9 @@ impl Encoding {
             1 => Self::Int,
             2 => Self::Raw,
             3 => Self::Object,
+            4 => Self::Packed,
+            5 => Self::PackedEx,
+            6 => Self::Intset,
             _ => unreachable!("only this file writes the nibble"),
         }
     }
@@ -240,6 +249,21 @@ pub fn set_expire_at_ms(block: &mut [u8], expire_at_ms: i64) {
     assert!(block[1] & EXPIRE != 0, "an entry without an expire time has no room for one");
     let at = layout(block).expire;
     block[at..at + 8].copy_from_slice(&expire_at_ms.to_le_bytes());
+}
+
+/// Replaces the value in place by one that `block` has room for. Returns false, and changes nothing, if the length would
+/// take another form.
+pub fn set_value_resized(block: &mut [u8], encoding: Encoding, value: &[u8]) -> bool {
+    let long = block[1] & LONG_VALUE != 0;
+    if long != (value.len() >= 256) {
+        return false;
+    }
+    let layout = layout(block);
+    block[0] = block[0] & 15 | (encoding as u8) << 4;
+    let length_at = FIXED + if block[1] & LONG_KEY != 0 { 4 } else { 1 };
+    write_length(&mut block[length_at..], value.len());
+    block[layout.value..layout.value + value.len()].copy_from_slice(value);
+    true
 }
 
 /// Replaces the value by one of the same length, in place.

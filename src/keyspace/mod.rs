@@ -3,6 +3,7 @@
 //! `Db` is how commands see it: one database, at one time, with keys that are due already gone.
 
 mod access;
+mod collection;
 mod database;
 mod db;
 mod entry;
@@ -10,11 +11,12 @@ mod object;
 mod value;
 
 pub use access::AccessPolicy;
+pub use collection::{Changed, Collection};
 pub use database::{Attributes, Candidate, Database, Detached, HashKey, Name, Sweep};
 pub use db::{Db, Expiry};
 pub use entry::Entry;
 pub use object::Object;
-pub use value::{NewString, StringValue, Type, WrongType};
+pub use value::{NewString, StringValue, Type, ValueRef, WrongType};
 
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -28,6 +30,15 @@ pub enum Garbage {
     Object(Object),
     /// A database that was flushed.
     Database(Box<Database>),
+}
+
+/// A key that was removed because it was due, for those who are to be told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExpiredKey {
+    /// Its database.
+    pub db: usize,
+    /// The key.
+    pub key: Vec<u8>,
 }
 
 /// Counters that INFO shows.
@@ -55,6 +66,7 @@ pub struct Keyspace {
     /// While true, keys that are due are hidden but stay (`CLIENT PAUSE`).
     pub expiry_frozen: bool,
     garbage: Vec<Garbage>,
+    expired: Vec<ExpiredKey>,
     hash_key: HashKey,
     next_serial: u32,
     random: SmallRng,
@@ -76,6 +88,7 @@ impl Keyspace {
             stats: KeyspaceStats::default(),
             expiry_frozen: false,
             garbage: Vec::new(),
+            expired: Vec::new(),
             hash_key,
             next_serial: count as u32,
             random,
@@ -133,6 +146,22 @@ impl Keyspace {
         !self.garbage.is_empty()
     }
 
+    /// The keys that were removed because they were due since this was last asked, in order.
+    pub fn take_expired(&mut self) -> Vec<ExpiredKey> {
+        std::mem::take(&mut self.expired)
+    }
+
+    /// Whether keys were removed because they were due that nobody was told of.
+    #[inline]
+    pub fn has_expired(&self) -> bool {
+        !self.expired.is_empty()
+    }
+
+    /// The secret of the hash function, which the tables of big collections share.
+    pub fn hash_key(&self) -> HashKey {
+        self.hash_key
+    }
+
     fn discard(&mut self, object: Object) {
         if is_lazily_freed(&object) {
             self.stats.lazy_freed += 1;
@@ -150,8 +179,10 @@ impl Keyspace {
         while budget > 0 {
             let (garbage, database) = (&mut self.garbage, &mut self.databases[self.sweep_next]);
             let garbage_before = garbage.len();
-            let swept = database.sweep_expired(self.now_ms, budget, |object| {
-                if is_lazily_freed(&object) {
+            let (index, expired) = (self.sweep_next, &mut self.expired);
+            let swept = database.sweep_expired(self.now_ms, budget, |key, object| {
+                expired.push(ExpiredKey { db: index, key });
+                if let Some(object) = object.filter(is_lazily_freed) {
                     garbage.push(Garbage::Object(object));
                 }
             });

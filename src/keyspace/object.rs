@@ -2,11 +2,24 @@
 
 use bytes::Bytes;
 
+use crate::types::hash::Hash;
+use crate::types::list::List;
+use crate::types::set::Set;
+use crate::types::sorted_set::SortedSet;
+
 /// A value that has memory of its own.
 #[derive(Debug, Clone)]
 pub enum Object {
     /// A long string. Shared by reference with the replies that are still being sent.
     String(Bytes),
+    /// A list.
+    List(List),
+    /// A set.
+    Set(Set),
+    /// A sorted set.
+    SortedSet(SortedSet),
+    /// A hash.
+    Hash(Hash),
 }
 
 impl Object {
@@ -14,6 +27,10 @@ impl Object {
     pub fn memory_bytes(&self) -> usize {
         match self {
             Self::String(bytes) => bytes.len(),
+            Self::List(list) => list.view().memory_bytes(),
+            Self::Set(set) => set.memory_bytes(),
+            Self::SortedSet(sorted_set) => sorted_set.memory_bytes(),
+            Self::Hash(hash) => hash.memory_bytes(),
         }
     }
 }
@@ -52,13 +69,14 @@ impl Objects {
         self.chunks[chunk][index].as_ref().expect("an entry refers to a live object")
     }
 
-    /// Changes the object with that number; the memory count follows.
-    pub fn update(&mut self, number: u32, change: impl FnOnce(&mut Object)) {
+    /// Changes the object with that number, and returns what `change` does; the memory count follows.
+    pub fn update<R>(&mut self, number: u32, change: impl FnOnce(&mut Object) -> R) -> R {
         let (chunk, index) = place(number);
         let object = self.chunks[chunk][index].as_mut().expect("an entry refers to a live object");
         self.memory_bytes -= object.memory_bytes();
-        change(object);
+        let result = change(object);
         self.memory_bytes += object.memory_bytes();
+        result
     }
 
     /// Takes the object with that number out.

@@ -2,6 +2,11 @@
 
 use bytes::Bytes;
 
+use crate::types::hash::HashRef;
+use crate::types::list::ListRef;
+use crate::types::set::SetRef;
+use crate::types::sorted_set::SortedSetRef;
+
 /// The types a user sees. The numbers are Redis's, as RDB and modules know them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -58,6 +63,21 @@ impl Type {
 /// A command for one type met a key of another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WrongType;
+
+/// A value of any type, borrowed from the keyspace.
+#[derive(Clone, Copy, Debug)]
+pub enum ValueRef<'a> {
+    /// A string.
+    String(StringValue<'a>),
+    /// A list.
+    List(ListRef<'a>),
+    /// A set.
+    Set(SetRef<'a>),
+    /// A sorted set.
+    SortedSet(SortedSetRef<'a>),
+    /// A hash.
+    Hash(HashRef<'a>),
+}
 
 /// A string value, borrowed from the keyspace.
 #[derive(Clone, Copy, Debug)]

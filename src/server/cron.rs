@@ -63,6 +63,9 @@ impl Server {
         let mut all_gone = false;
         for _ in 0..EXPIRE_STEPS_PER_TURN {
             all_gone = self.keyspace.sweep_expired(EXPIRE_BUCKETS_PER_STEP);
+            if self.keyspace.has_expired() {
+                self.state.keys_expired(self.keyspace.take_expired());
+            }
             elapsed_ns = self.state.environment.monotonic_ns().saturating_sub(started_ns);
             if all_gone || elapsed_ns > EXPIRE_US_PER_TURN * 1000 {
                 break;

@@ -56,7 +56,7 @@ impl Server {
         if ahead.command == Some(id) && (1..args.len()).contains(&first_key) {
             db.ahead = ahead.candidate.map(|candidate| (args.key(first_key), candidate));
         }
-        let dirty = state.dirty;
+        let (dirty, db_index) = (state.dirty, client.db);
         let written = reply.output.len();
         let started_ns = state.command_starts(id, args.len(), ahead.wire_bytes);
         let mut ctx = Ctx { db, server: state, token, reply, command, id };
@@ -73,6 +73,10 @@ impl Server {
             state.stats.command(id).failed_calls += 1;
             error.reply(reply);
         }
+        if keyspace.has_expired() {
+            state.keys_expired(keyspace.take_expired());
+        }
+        state.effects.command_ended(db_index, state.dirty != dirty, args.iter());
         let reply_bytes = reply.output.len() - written;
         state.command_ended(token, id, args, started_ns, ahead.wire_bytes, reply_bytes);
         if !state.monitors.is_empty() {

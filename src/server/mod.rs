@@ -7,6 +7,7 @@ mod client;
 mod client_info;
 mod cron;
 mod dispatch;
+mod effects;
 mod environment;
 mod info;
 mod input;
@@ -14,6 +15,7 @@ mod latency;
 mod limits;
 mod look_ahead;
 mod monitor;
+mod notify;
 mod pause;
 mod reconfigure;
 mod service;
@@ -32,6 +34,7 @@ use rand::rngs::SmallRng;
 
 pub use client::{Blocked, Client, ClientClass, Clients, ReplyMode};
 pub use client_info::describe;
+pub use effects::Effects;
 pub use environment::{Environment, ProcessFacts};
 pub use info::info;
 pub use latency::{Latency, Spike, Spikes};
@@ -100,6 +103,10 @@ pub struct State {
     pub random: SmallRng,
     /// Changes since the last save.
     pub dirty: u64,
+    /// EXEC is running queued commands: none of them may wait.
+    pub in_exec: bool,
+    /// What commands have changed, for those who repeat it.
+    pub effects: Effects,
     /// `CLIENT PAUSE`.
     pub pause: Option<Pause>,
     /// `DEBUG SET-ACTIVE-EXPIRE`.
@@ -150,6 +157,8 @@ impl Server {
             now,
             started: now,
             dirty: 0,
+            in_exec: false,
+            effects: Effects::default(),
             pause: None,
             active_expire: true,
             cron_paused: false,

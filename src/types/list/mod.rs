@@ -57,7 +57,7 @@ pub enum List {
     /// All elements in one listpack.
     Packed(Vec<u8>),
     /// Elements in a chain of nodes.
-    Chain(Chain),
+    Chain(Box<Chain>),
 }
 
 impl Default for List {
@@ -270,7 +270,7 @@ impl List {
 
     fn chain(&mut self) -> &mut Chain {
         if let Self::Packed(bytes) = self {
-            *self = Self::Chain(Chain::of_listpack(std::mem::take(bytes)));
+            *self = Self::Chain(Box::new(Chain::of_listpack(std::mem::take(bytes))));
         }
         match self {
             Self::Chain(chain) => chain,

@@ -117,7 +117,7 @@ impl<'a> ListRef<'a> {
     pub fn to_list(self) -> List {
         match self {
             Self::Packed(bytes) => List::Packed(bytes.to_vec()),
-            Self::Chain(chain) => List::Chain(chain.clone()),
+            Self::Chain(chain) => List::Chain(Box::new(chain.clone())),
         }
     }
 }

@@ -54,7 +54,7 @@ impl Database {
         attributes: Attributes,
     ) -> Option<Object> {
         let room = inline_max(name.key.len(), attributes.expire_at_ms.is_some());
-        match self.to_block_or_object(value, room) {
+        match self.store(value, room) {
             (encoding, Stored::Block(bytes)) => {
                 self.put(found, name, C::TYPE, encoding, &bytes, attributes)
             }
@@ -64,7 +64,7 @@ impl Database {
         }
     }
 
-    fn to_block_or_object<C: Collection>(&mut self, value: C, room: usize) -> (Encoding, Stored) {
+    fn store<C: Collection>(&mut self, value: C, room: usize) -> (Encoding, Stored) {
         let object = match value.into_packed() {
             Ok((encoding, bytes)) if bytes.len() <= room => {
                 return (encoding, Stored::Block(bytes));
@@ -114,7 +114,7 @@ impl Database {
         let mut collection = C::from_packed(encoding, bytes);
         let result = change(&mut collection);
         let emptied = collection.is_empty();
-        match self.to_block_or_object(collection, room) {
+        match self.store(collection, room) {
             (encoding, Stored::Block(bytes)) => {
                 if !emptied {
                     self.replace_value(slot, handle, encoding, &bytes);

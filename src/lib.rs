@@ -6,6 +6,7 @@
 //! server     owns all state; given (client, bytes, now) it fills reply buffers: no socket, no clock, no file
 //! commands   one command = one table row + one small function
 //! keyspace   databases, entries, expiry
+//! persistence the log of changes and snapshots, as bytes
 //! types      plain data structures and arithmetic
 //! dict       the hash table and the blocks its entries live in
 //! config     the table of directives
@@ -24,6 +25,7 @@ pub mod host;
 pub mod keyspace;
 pub mod log;
 pub mod net;
+pub mod persistence;
 pub mod resp;
 pub mod server;
 pub mod types;

@@ -9,6 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["log", "net", "config", "dict"],
     &["types"],
     &["keyspace"],
+    &["persistence"],
     &["server", "commands"],
     &["host"],
     &["bin"],

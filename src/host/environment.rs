@@ -5,19 +5,22 @@ use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, getpid};
 use rustix::system::uname;
 
 use super::ALLOCATOR;
+use super::disk::{Lanes, RealDisk};
 use super::lazy_free::LazyFree;
 use super::limits::raise_open_files;
 use super::run::log_file;
 use crate::clock::Now;
 use crate::config::Config;
 use crate::log::{Level, Log, Logger};
-use crate::net::clock_now;
+use crate::net::{Waker, clock_now};
+use crate::persistence::disk::{Disk, Done, Job, Lane};
 use crate::server::{Environment, ProcessFacts};
 
 /// Time, randomness, files and facts of this process.
@@ -25,17 +28,21 @@ pub struct ProcessEnvironment {
     started: Instant,
     logger: Logger,
     lazy_free: LazyFree,
+    disk: Arc<RealDisk>,
+    lanes: Lanes,
     config_file: Option<PathBuf>,
     peak_bytes: usize,
 }
 
 impl ProcessEnvironment {
     /// The environment of a server that was configured by `config_file`.
-    pub fn new(logger: Logger, config_file: Option<PathBuf>) -> io::Result<Self> {
+    pub fn new(logger: Logger, config_file: Option<PathBuf>, waker: &Waker) -> io::Result<Self> {
         Ok(Self {
             started: Instant::now(),
             logger,
             lazy_free: LazyFree::start()?,
+            disk: Arc::new(RealDisk),
+            lanes: Lanes::start(waker)?,
             config_file,
             peak_bytes: 0,
         })
@@ -113,6 +120,18 @@ impl Environment for ProcessEnvironment {
 
     fn purge_memory(&mut self) {
         // The allocator gives back free pages by itself, a moment after they became free.
+    }
+
+    fn disk(&mut self) -> Arc<dyn Disk> {
+        Arc::clone(&self.disk) as Arc<dyn Disk>
+    }
+
+    fn run_job(&mut self, lane: Lane, job: Job) {
+        self.lanes.run(lane, job);
+    }
+
+    fn finished_job(&mut self) -> Option<Done> {
+        self.lanes.finished()
     }
 
     fn read_config(&mut self) -> io::Result<String> {

@@ -1,5 +1,6 @@
 //! The server as a process: from a configuration to a running loop, and the real environment of the core.
 
+mod disk;
 mod environment;
 mod lazy_free;
 mod limits;

@@ -1,9 +1,11 @@
 //! From the command line to a running loop, and out of it again with an exit status.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+use rustix::fs::{FlockOperation, flock};
 
 use super::environment::ProcessEnvironment;
 use super::limits::raise_open_files;
@@ -75,10 +77,11 @@ fn listen_and_run(config: Config, file: Option<PathBuf>, mut logger: Logger) -> 
     banner(&config, &event_loop, file.as_ref(), &mut logger);
     logger.role = Role::Master;
     let pid_file = write_pid_file(&config, &mut logger);
-    let environment = ProcessEnvironment::new(logger.clone(), file)
+    let _lock = lock_data_directory(&config)?;
+    let environment = ProcessEnvironment::new(logger.clone(), file, &event_loop.waker())
         .map_err(|error| format!("No thread: {error}"))?;
     let mut server = Server::new(config, Box::new(environment))?;
-    logger.log(Level::Notice, format_args!("Ready to accept connections"));
+    server.open_files()?;
     let code =
         event_loop.run(&mut server).map_err(|error| format!("The event loop failed: {error}"))?;
     if let Some(path) = pid_file {
@@ -100,6 +103,23 @@ fn make_data_directory(config: &Config) -> Result<(), String> {
         })?;
     }
     Ok(())
+}
+
+/// Keeps other servers away from the data directory, as long as the result lives.
+fn lock_data_directory(config: &Config) -> Result<File, String> {
+    let directory = &config.dir;
+    let failed = |what: &str, error: std::io::Error| {
+        format!("Can't {what} the data directory '{}': {error}", directory.display())
+    };
+    let file = File::open(directory).map_err(|error| failed("open", error))?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|error| {
+        if error == rustix::io::Errno::WOULDBLOCK {
+            format!("The data directory '{}' is in use by another server", directory.display())
+        } else {
+            failed("lock", error.into())
+        }
+    })?;
+    Ok(file)
 }
 
 fn write_pid_file(config: &Config, logger: &mut Logger) -> Option<PathBuf> {

@@ -79,7 +79,7 @@ impl Db<'_> {
             }
             _ => database.find_block(self.keyspace.name(key))?,
         };
-        if is_past(found.expire_at_ms, self.keyspace.now_ms) {
+        if is_past(found.expire_at_ms, self.keyspace.now_ms) && !self.keyspace.loading {
             self.expire(found.slot);
             return None;
         }

@@ -65,6 +65,8 @@ pub struct Keyspace {
     pub stats: KeyspaceStats,
     /// While true, keys that are due are hidden but stay (`CLIENT PAUSE`).
     pub expiry_frozen: bool,
+    /// While true, keys that are due are still there: commands of the log run as they ran when they were written.
+    pub loading: bool,
     garbage: Vec<Garbage>,
     expired: Vec<ExpiredKey>,
     hash_key: HashKey,
@@ -87,6 +89,7 @@ impl Keyspace {
             policy: AccessPolicy::default(),
             stats: KeyspaceStats::default(),
             expiry_frozen: false,
+            loading: false,
             garbage: Vec::new(),
             expired: Vec::new(),
             hash_key,
@@ -172,7 +175,7 @@ impl Keyspace {
     /// Removes some keys that are due; looks at no more than `buckets_max` buckets, and goes on where the last call
     /// stopped. Returns whether it came to the end of the last database: if not, there may be more that is due.
     pub fn sweep_expired(&mut self, buckets_max: usize) -> bool {
-        if self.expiry_frozen {
+        if self.expiry_frozen || self.loading {
             return true;
         }
         let mut budget = buckets_max;

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use mio::event::Source;
@@ -19,6 +19,7 @@ use super::listener::{ListenConfig, ListenError, Listeners};
 use super::service::{Actions, Close, Disconnect, LoopStats, OutputBuffer, Service, Token};
 use super::signals::Signals;
 use super::table::{Origin, Table};
+use super::waker::Waker;
 use crate::clock::Now;
 
 /// Events taken per turn; the kernel keeps the others in order.
@@ -55,6 +56,7 @@ pub struct EventLoop {
     pub(super) listeners: Listeners,
     pub(super) accept_pause: AcceptPause,
     signals: Signals,
+    waker: Waker,
     pub(super) stats: LoopStats,
     /// Start of this turn.
     pub(super) now: Now,
@@ -77,6 +79,8 @@ impl EventLoop {
         let poll = Poll::new().map_err(ListenError::EventLoop)?;
         let signals = Signals::new(poll.registry(), Origin::Signals.encode())
             .map_err(ListenError::EventLoop)?;
+        let waker = mio::Waker::new(poll.registry(), Origin::Waker.encode())
+            .map_err(ListenError::EventLoop)?;
         let mut listeners = Listeners::default();
         listeners.listen(poll.registry(), listen)?;
         if listeners.sockets.is_empty() {
@@ -91,6 +95,7 @@ impl EventLoop {
             listeners,
             accept_pause: AcceptPause::default(),
             signals,
+            waker: Waker(Arc::new(waker)),
             stats: LoopStats::default(),
             now,
             turn_ended_us: now.monotonic_us,
@@ -100,6 +105,11 @@ impl EventLoop {
             buffer: vec![0; READ_BYTES_PER_TURN].into_boxed_slice(),
             batch: Vec::new(),
         })
+    }
+
+    /// For other threads, to have the loop take a turn.
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
     }
 
     /// The TCP addresses it listens on, with the ports the kernel chose.
@@ -171,6 +181,7 @@ impl EventLoop {
                 Origin::Listener(id) => self.listeners.note_event(id),
                 Origin::Lingering(id) => self.lingering.note_event(id),
                 Origin::Signals => has_signals = true,
+                Origin::Waker => {} // the turn is what was asked for
             }
         }
         has_signals

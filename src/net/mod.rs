@@ -26,17 +26,19 @@ mod signals;
 mod table;
 #[cfg(test)]
 mod tests;
+mod waker;
 
 pub use bind::SocketError;
 pub use event_loop::{EventLoop, clock_now};
 pub use listener::{ListenConfig, ListenError};
 pub use service::{Actions, Close, Disconnect, LoopStats, OutputBuffer, Peer, Service, Token};
 pub use signals::Signal;
+pub use waker::Waker;
 
 use std::io;
 
 /// What the operating system says about `error`, as C's `strerror` has it: without Rust's `(os error 98)`.
-fn os_text(error: &io::Error) -> String {
+pub(crate) fn os_text(error: &io::Error) -> String {
     let text = error.to_string();
     // Name resolution has no errno; Redis prints the bare `gai_strerror` text.
     let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);

@@ -28,6 +28,19 @@ pub struct Peer {
     pub is_loopback: bool,
 }
 
+impl Peer {
+    /// No connection: for commands that nobody sent.
+    pub fn none() -> Self {
+        Self {
+            address: String::new(),
+            local_address: String::new(),
+            fd: -1,
+            is_unix: false,
+            is_loopback: true,
+        }
+    }
+}
+
 /// Why a connection ended.
 #[derive(Debug)]
 pub enum Disconnect {

@@ -14,6 +14,8 @@ use super::service::{Disconnect, Token};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Origin {
     Signals,
+    /// Another thread has something for the service.
+    Waker,
     /// A listener, by id.
     Listener(u32),
     /// A socket in [`Lingering`](super::lingering::Lingering), by id.
@@ -24,11 +26,12 @@ pub(super) enum Origin {
     },
 }
 
-/// Client tokens stay below the three numbers taken by the others.
-const TOKENS_MAX: u32 = u32::MAX - 3;
+/// Client tokens stay below the four numbers taken by the others.
+const TOKENS_MAX: u32 = u32::MAX - 4;
 const SIGNALS: u32 = u32::MAX;
 const LISTENER: u32 = u32::MAX - 1;
 const LINGERING: u32 = u32::MAX - 2;
+const WAKER: u32 = u32::MAX - 3;
 
 impl Origin {
     /// Packs it into the number `mio` carries: the index below, generation or id above.
@@ -36,6 +39,7 @@ impl Origin {
         const { assert!(usize::BITS >= 64, "an event carries an index and a generation of 32 bits each") }
         let (high, low) = match self {
             Origin::Signals => (0, SIGNALS),
+            Origin::Waker => (0, WAKER),
             Origin::Listener(id) => (id, LISTENER),
             Origin::Lingering(id) => (id, LINGERING),
             Origin::Client { token, generation } => (generation, token.0),
@@ -48,6 +52,7 @@ impl Origin {
         let (high, low) = ((token.0 >> 32) as u32, token.0 as u32);
         match low {
             SIGNALS => Origin::Signals,
+            WAKER => Origin::Waker,
             LISTENER => Origin::Listener(high),
             LINGERING => Origin::Lingering(high),
             index => Origin::Client { token: Token(index), generation: high },

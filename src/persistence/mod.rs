@@ -2,5 +2,6 @@
 
 pub mod aof;
 pub mod disk;
+pub mod rdb;
 #[cfg(test)]
 pub mod testing;

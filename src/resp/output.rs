@@ -60,8 +60,9 @@ pub struct Output {
     chunks_len: usize,          // bytes in `chunks`, sent or not
     chunks_memory_bytes: usize, // what they keep from being freed
     tail: Vec<u8>,
-    sent: usize,      // bytes of the first piece that are gone
-    sent_before: u64, // bytes of pieces no longer here
+    sent: usize,           // bytes of the first piece that are gone
+    sent_before: u64,      // bytes of pieces no longer here
+    open_to: Option<Mark>, // what was written later may not be sent yet
 }
 
 impl Output {
@@ -101,6 +102,31 @@ impl Output {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether some bytes may not be sent yet.
+    #[inline]
+    pub fn is_held(&self) -> bool {
+        self.open_to.is_some()
+    }
+
+    /// Holds all that was not sent yet back until [`Self::open`] says how far it may go.
+    pub fn hold(&mut self) {
+        self.open_to = Some(Mark(self.sent_before + self.sent as u64));
+    }
+
+    /// What was written before `mark` may be sent; `None`: all.
+    pub fn open(&mut self, mark: Option<Mark>) {
+        self.open_to = mark;
+    }
+
+    /// Bytes that may be sent now. O(1).
+    #[inline]
+    pub fn open_len(&self) -> usize {
+        match self.open_to {
+            None => self.len(),
+            Some(mark) => (mark.0 - self.sent_before) as usize - self.sent,
+        }
     }
 
     /// Memory held: buffers by capacity, shared values by length. O(1).

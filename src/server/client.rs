@@ -4,6 +4,7 @@ use slab::Slab;
 
 use crate::commands::CommandId;
 use crate::net::{Peer, Token};
+use crate::resp::output::Mark;
 use crate::resp::{Output, Protocol, RequestParser};
 
 /// What is answered to a client (`CLIENT REPLY`).
@@ -85,6 +86,12 @@ pub struct Client {
     pub parser: RequestParser,
     /// Bytes to send.
     pub output: Output,
+    /// How many parts of `output` wait for the log.
+    pub gates: usize,
+    /// Where the last part that waited for the log ends.
+    pub held_to: Option<Mark>,
+    /// There is no connection: it runs commands of the log.
+    pub internal: bool,
     /// It is on the list of clients to write to at the end of the turn.
     pub write_pending: bool,
     /// It is on the list of clients whose received requests are to be run.
@@ -188,6 +195,9 @@ impl Clients {
             in_flight: 0,
             parser: RequestParser::default(),
             output: Output::default(),
+            gates: 0,
+            held_to: None,
+            internal: false,
             write_pending: false,
             input_pending: false,
             created_us: now_us,
@@ -233,12 +243,12 @@ impl Clients {
 
     /// All clients, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Client> {
-        self.slab.iter().map(|(_, client)| &**client)
+        self.slab.iter().map(|(_, client)| &**client).filter(|client| !client.internal)
     }
 
     /// All clients, in no order.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Client> {
-        self.slab.iter_mut().map(|(_, client)| &mut **client)
+        self.slab.iter_mut().map(|(_, client)| &mut **client).filter(|client| !client.internal)
     }
 
     /// How many there are.

@@ -46,7 +46,8 @@ impl Server {
 
     fn time_until_next_work(&self, now_us: u64) -> Duration {
         let expiry_left = self.state.expiry_left && !self.state.cron_paused;
-        if expiry_left || !self.state.pending_input.is_empty() {
+        let loading = self.state.durability.loading.is_some();
+        if expiry_left || loading || !self.state.pending_input.is_empty() {
             return Duration::ZERO;
         }
         let pause_us = self.state.pause.map_or(u64::MAX, |pause| pause.until_us);

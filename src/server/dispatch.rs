@@ -3,7 +3,7 @@
 use super::client::ReplyMode;
 use super::look_ahead::Ahead;
 use super::{Blocked, Server, State};
-use crate::commands::table::{DENYOOM, NO_AUTH};
+use crate::commands::table::{DENYOOM, LOADING, NO_AUTH, WRITE};
 use crate::commands::{CommandError, CommandId, Ctx, shown};
 use crate::log::Level;
 use crate::net::Token;
@@ -174,6 +174,15 @@ impl State {
         }
         if !registered.command.arity.accepts(args.len()) {
             return error(Some(id), CommandError::WrongArity(registered.full_name.clone().into()));
+        }
+        if self.durability.loading.is_some() && !flags.has(LOADING) {
+            let refusal = "LOADING Redis is loading the dataset in memory";
+            return error(Some(id), CommandError::Text(refusal));
+        }
+        if let Some(refusal) = &self.durability.refusal
+            && (flags.has(WRITE) || registered.command.name == "ping")
+        {
+            return error(Some(id), CommandError::Message(refusal.clone()));
         }
         if flags.has(DENYOOM) && self.out_of_memory() {
             return error(Some(id), CommandError::OutOfMemory);

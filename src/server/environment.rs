@@ -3,10 +3,12 @@
 
 use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::clock::Now;
 use crate::config::Config;
 use crate::log::Level;
+use crate::persistence::disk::{Disk, Done, Job, Lane};
 
 /// Facts about the process, for INFO and MEMORY.
 #[derive(Clone, Default, Debug)]
@@ -70,6 +72,15 @@ pub trait Environment {
 
     /// Gives unused memory back to the system (`MEMORY PURGE`).
     fn purge_memory(&mut self);
+
+    /// The disk with the data directory.
+    fn disk(&mut self) -> Arc<dyn Disk>;
+
+    /// Has a job run where it may wait. Jobs of one lane run one after the other.
+    fn run_job(&mut self, lane: Lane, job: Job);
+
+    /// What came of the oldest job that has ended and was not asked for yet. A job that ends wakes the loop.
+    fn finished_job(&mut self) -> Option<Done>;
 
     /// The text of the configuration file.
     fn read_config(&mut self) -> std::io::Result<String>;

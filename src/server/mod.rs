@@ -7,6 +7,7 @@ mod client;
 mod client_info;
 mod cron;
 mod dispatch;
+mod durability;
 mod effects;
 mod environment;
 mod info;
@@ -34,6 +35,7 @@ use rand::rngs::SmallRng;
 
 pub use client::{Blocked, Client, ClientClass, Clients, ReplyMode};
 pub use client_info::describe;
+pub use durability::Durability;
 pub use effects::Effects;
 pub use environment::{Environment, ProcessFacts};
 pub use info::info;
@@ -103,6 +105,8 @@ pub struct State {
     pub random: SmallRng,
     /// Changes since the last save.
     pub dirty: u64,
+    /// The files that outlive the process.
+    pub durability: Durability,
     /// EXEC is running queued commands: none of them may wait.
     pub in_exec: bool,
     /// What commands have changed, for those who repeat it.
@@ -157,6 +161,7 @@ impl Server {
             now,
             started: now,
             dirty: 0,
+            durability: Durability::default(),
             in_exec: false,
             effects: Effects::default(),
             pause: None,

@@ -28,7 +28,7 @@ impl OutputBuffer for Output {
     }
 
     fn slices<'a>(&'a self, out: &mut [IoSlice<'a>], bytes_max: usize) -> usize {
-        Output::slices(self, out, bytes_max)
+        Output::slices(self, out, bytes_max.min(self.open_len()))
     }
 
     fn consume(&mut self, bytes: usize) {
@@ -43,6 +43,7 @@ impl Service for Server {
         self.state.now = now;
         self.state.note_turn(stats);
         self.keyspace.set_now_ms(now.unix_ms());
+        self.note_finished_jobs();
     }
 
     fn connected(&mut self, peer: Peer) -> Result<Token, Vec<u8>> {
@@ -132,10 +133,12 @@ impl Service for Server {
     }
 
     fn run_timers(&mut self) -> Option<Duration> {
+        self.load_some();
         Some(self.cron())
     }
 
     fn end_turn(&mut self, actions: &mut Actions) {
+        self.state.hand_to_log();
         for &token in &self.state.actions.write {
             if let Some(client) = self.state.clients.find_mut(token) {
                 client.write_pending = false;

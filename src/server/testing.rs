@@ -2,14 +2,18 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{Environment, ProcessFacts, Server};
 use crate::clock::Now;
 use crate::config::Config;
 use crate::log::Level;
 use crate::net::{Actions, Close, Disconnect, LoopStats, Peer, Service, Token};
+use crate::persistence::disk::{Disk, Done, Job, Lane};
+use crate::persistence::testing::MemoryDisk;
 use crate::resp::write_request;
 
 /// What the test holds of the environment.
@@ -29,6 +33,12 @@ pub struct World {
     pub clients_fit: Option<u32>,
     /// Things that were dropped elsewhere.
     pub discarded: usize,
+    /// The disk.
+    pub disk: MemoryDisk,
+    /// Jobs that have not run.
+    pub jobs: VecDeque<(Lane, Job)>,
+    /// Jobs are not run: the disk is slow.
+    pub jobs_are_held: bool,
     /// Bytes that the program says it has allocated.
     pub allocated_bytes: usize,
 }
@@ -96,6 +106,22 @@ impl Environment for TestEnvironment {
         Ok(())
     }
 
+    fn disk(&mut self) -> Arc<dyn Disk> {
+        Arc::new(self.0.borrow().disk.clone())
+    }
+
+    fn run_job(&mut self, lane: Lane, job: Job) {
+        self.0.borrow_mut().jobs.push_back((lane, job));
+    }
+
+    fn finished_job(&mut self) -> Option<Done> {
+        let mut world = self.0.borrow_mut();
+        if world.jobs_are_held {
+            return None;
+        }
+        world.jobs.pop_front().map(|(_, job)| job())
+    }
+
     fn discarding(&mut self) -> usize {
         0
     }
@@ -153,7 +179,12 @@ impl TestServer {
 
     /// A server whose configuration was changed.
     pub fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let world = Rc::new(RefCell::new(World::default()));
+        Self::on_disk(&MemoryDisk::default(), change)
+    }
+
+    /// A server whose configuration was changed, on a disk that may hold files already.
+    pub fn on_disk(disk: &MemoryDisk, change: impl FnOnce(&mut Config)) -> Self {
+        let world = Rc::new(RefCell::new(World { disk: disk.clone(), ..World::default() }));
         world.borrow_mut().now = Now { unix_us: 1_700_000_000_000_000, monotonic_us: 1_000_000 };
         let mut config = Config::default();
         change(&mut config);
@@ -228,7 +259,8 @@ impl TestServer {
 
     fn sent(&mut self, client: Token) -> Vec<u8> {
         let Some(output) = self.server.output(client) else { return Vec::new() };
-        let bytes = output.to_vec();
+        let mut bytes = output.to_vec();
+        bytes.truncate(output.open_len()); // what waits for the log stays
         output.consume(bytes.len());
         self.server.written(client, bytes.len());
         bytes

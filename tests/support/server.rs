@@ -37,9 +37,15 @@ impl TestServer {
     /// that the server keeps the process id.
     #[track_caller]
     pub fn start_under(wrapper: &[&str], directives: &[&str]) -> TestServer {
+        TestServer::start_program(&program(), wrapper, directives)
+    }
+
+    /// As `start_under`, but another program than the one under test.
+    #[track_caller]
+    pub fn start_program(program: &str, wrapper: &[&str], directives: &[&str]) -> TestServer {
         // Another process may take the port between our look and the server's bind.
         for _ in 0..5 {
-            let server = TestServer::spawn(wrapper, directives, free_port());
+            let server = TestServer::spawn_program(program, wrapper, directives, free_port());
             match server.wait_ready() {
                 Ok(server) => return server,
                 Err(log) if log.contains("ddress already in use") => {}
@@ -51,6 +57,15 @@ impl TestServer {
 
     /// Starts the server and does not wait for it: it may be one that must refuse to start.
     pub fn spawn(wrapper: &[&str], directives: &[&str], port: u16) -> TestServer {
+        TestServer::spawn_program(&program(), wrapper, directives, port)
+    }
+
+    fn spawn_program(
+        program: &str,
+        wrapper: &[&str],
+        directives: &[&str],
+        port: u16,
+    ) -> TestServer {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir =
@@ -58,7 +73,7 @@ impl TestServer {
         let _ = fs::remove_dir_all(&dir); // left over from a killed process of the same id
         fs::create_dir_all(&dir).expect("the temporary directory is writable");
 
-        let (args, ip) = command_line(wrapper, directives, port);
+        let (args, ip) = command_line(program, wrapper, directives, port);
         let log = File::create(dir.join("server.log")).expect("the directory was made for us");
         let child = Command::new(&args[0])
             .args(&args[1..])
@@ -191,12 +206,16 @@ impl Drop for TestServer {
 /// The words of the command, and the address on which the server will listen.
 ///
 /// `directives` may begin with a configuration file. `--bind ""` among them leaves the choice to the server.
-fn command_line(wrapper: &[&str], directives: &[&str], port: u16) -> (Vec<String>, IpAddr) {
+fn command_line(
+    program: &str,
+    wrapper: &[&str],
+    directives: &[&str],
+    port: u16,
+) -> (Vec<String>, IpAddr) {
     const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let port = port.to_string();
     let mut args = wrapper.to_vec();
-    let program = program();
-    args.push(&program);
+    args.push(program);
     let (file, directives) = match directives.split_first() {
         Some((file, rest)) if !file.starts_with("--") => (Some(*file), rest),
         _ => (None, directives),

@@ -57,6 +57,16 @@ impl Chain {
         self.0.iter().map(Node::block)
     }
 
+    /// How many nodes there are. O(nodes / 128).
+    pub(super) fn block_count(&self) -> usize {
+        self.0.count()
+    }
+
+    /// The nodes from number `index` on as they are stored.
+    pub(super) fn blocks_from(&self, index: usize) -> impl Iterator<Item = Block<'_>> {
+        self.0.iter_from(index).map(Node::block)
+    }
+
     /// The element number `index` and those `towards` an end from it.
     pub(super) fn iter_from(&self, index: usize, towards: End) -> Iter<'_> {
         Iter::chained(&self.0, index, towards)

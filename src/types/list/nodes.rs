@@ -103,6 +103,23 @@ impl Nodes {
         self.chunks.iter().flat_map(|chunk| &chunk.nodes)
     }
 
+    /// Number of nodes. O(chunks).
+    pub fn count(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.nodes.len()).sum()
+    }
+
+    /// The nodes from number `index` on. O(chunks), each step O(1).
+    pub fn iter_from(&self, index: usize) -> impl Iterator<Item = &Node> {
+        let (mut chunk, mut skipped) = (0, 0);
+        while let Some(nodes) = self.chunks.get(chunk).map(|chunk| chunk.nodes.len())
+            && skipped + nodes <= index
+        {
+            (chunk, skipped) = (chunk + 1, skipped + nodes);
+        }
+        let rest = self.chunks.range(chunk..).flat_map(|chunk| &chunk.nodes);
+        rest.skip(index - skipped)
+    }
+
     /// Where the element number `index` is: its node, and its number in there. From the nearer end. O(chunks).
     pub fn seek(&self, index: usize) -> Option<(NodeAt, usize)> {
         if index >= self.elements {

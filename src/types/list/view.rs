@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::node::NodeIter;
 use super::{Block, Chain, End, Iter, List, Positions};
+use crate::types::either::Either;
 use crate::types::listpack::{Element, Listpack, Needle};
 
 /// A list that is read: borrowed from a [`List`], or from a listpack that is kept elsewhere.
@@ -110,6 +111,24 @@ impl<'a> ListRef<'a> {
         match self {
             Self::Packed(bytes) => Box::new(std::iter::once(Block::Packed(bytes))),
             Self::Chain(chain) => Box::new(chain.blocks()),
+        }
+    }
+
+    /// How many parts [`Self::blocks`] has. O(nodes / 128).
+    pub fn block_count(self) -> usize {
+        match self {
+            Self::Packed(_) => 1,
+            Self::Chain(chain) => chain.block_count(),
+        }
+    }
+
+    /// The parts from number `index` on, so that a list can be written in steps. O(nodes / 128), each step O(1).
+    pub fn blocks_from(self, index: usize) -> impl Iterator<Item = Block<'a>> {
+        match self {
+            Self::Packed(bytes) => {
+                Either::Packed(std::iter::once(Block::Packed(bytes)).skip(index))
+            }
+            Self::Chain(chain) => Either::Big(chain.blocks_from(index)),
         }
     }
 

@@ -1,0 +1,121 @@
+//! The real disk: files of the data directory, and a thread for each lane of jobs that may have to wait for it.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use crate::net::Waker;
+use crate::persistence::disk::{Disk, DiskFile, Done, Job, Lane};
+
+struct RealFile(File);
+
+impl DiskFile for RealFile {
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        (&self.0).write(bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn facts(&self) -> io::Result<(u64, u64)> {
+        let facts = self.0.metadata()?;
+        Ok((facts.len(), facts.nlink()))
+    }
+}
+
+/// The files of this machine.
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        // What was there may be in use by whoever had it open: it goes, instead of being cut.
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let options = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)?;
+        Ok(Arc::new(RealFile(options)))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(RealFile(OpenOptions::new().append(true).open(path)?)))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<(Box<dyn io::Read + Send>, u64)> {
+        let file = File::open(path)?;
+        let len = file.metadata()?.len();
+        Ok((Box::new(file), len))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn make_directory(&self, path: &Path) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path)
+    }
+
+    fn names(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect()
+    }
+}
+
+/// The threads that run jobs, one a lane. They end with it.
+pub struct Lanes {
+    senders: [Sender<Job>; 3],
+    done: Receiver<Done>,
+}
+
+impl Lanes {
+    /// Starts the threads; each wakes the loop when a job has ended.
+    pub fn start(waker: &Waker) -> io::Result<Self> {
+        let (done_sender, done) = channel();
+        let start = |name: &str| {
+            let (sender, jobs) = channel::<Job>();
+            let (done, waker) = (done_sender.clone(), waker.clone());
+            thread::Builder::new().name(name.into()).spawn(move || {
+                for job in jobs {
+                    // Without a receiver the process is ending.
+                    if done.send(job()).is_err() {
+                        return;
+                    }
+                    waker.wake();
+                }
+            })?;
+            Ok::<_, io::Error>(sender)
+        };
+        Ok(Self { senders: [start("log-sync")?, start("log-write")?, start("files")?], done })
+    }
+
+    /// Has a job run on the thread of its lane.
+    pub fn run(&self, lane: Lane, job: Job) {
+        let sender = match lane {
+            Lane::LogSync => &self.senders[0],
+            Lane::LogWrite => &self.senders[1],
+            Lane::Files => &self.senders[2],
+        };
+        sender.send(job).expect("the thread of a lane lives as long as its sender");
+    }
+
+    /// What has come of jobs since this was last asked.
+    pub fn finished(&self) -> Option<Done> {
+        self.done.try_recv().ok()
+    }
+}

@@ -1,0 +1,155 @@
+//! The effects of a turn on their way into the log, and what happens when the disk fails.
+//!
+//! With `always` a failure ends the process: what was executed could neither be acknowledged nor taken back. With the
+//! other policies writes are refused, replies that depend on what is not written wait, and the write is tried again.
+
+use crate::config::value::AppendFsync;
+use crate::log::Level;
+use crate::persistence::aof::log::{Failure, Finished, Step, WriteFailed};
+use crate::persistence::disk::Done;
+use crate::server::{Server, State};
+
+/// Errors that repeat are told this often.
+const ERRORS_TOLD_EVERY_US: u64 = 30_000_000;
+/// A sync that takes longer is told.
+const SLOW_SYNC_US: u64 = 2_000_000;
+
+impl Server {
+    /// What came of jobs since the last turn.
+    pub(in crate::server) fn note_finished_jobs(&mut self) {
+        while let Some(done) = self.state.environment.finished_job() {
+            match done {
+                Done::Log(finished) => self.state.log_job_ended(finished),
+                Done::Files(result) => self.files_job_ended(result),
+            }
+        }
+    }
+
+    fn files_job_ended(&mut self, result: std::io::Result<()>) {
+        if let Err(error) = result {
+            self.state.log(Level::Warning, format_args!("A job on files has failed: {error}"));
+        }
+    }
+}
+
+impl State {
+    /// Hands the effects of this turn to the log; what depends on more than it has reached waits.
+    pub(in crate::server) fn hand_to_log(&mut self) {
+        let Some(log) = &mut self.durability.log else { return };
+        if !self.effects.is_empty() {
+            let effects = self.effects.take();
+            log.add(&effects);
+            self.effects.recycle(effects);
+        }
+        let now_us = self.now.monotonic_us;
+        let step = log.flush(now_us);
+        self.take_log_step(step);
+        let Some(log) = &mut self.durability.log else { return };
+        let step = log.tick(now_us, false);
+        self.take_log_step(step);
+        let Some(log) = &self.durability.log else { return };
+        let (added, safe) = (log.added(), log.safe());
+        if !self.durability.gates.is_empty() {
+            self.release_replies(safe);
+        }
+        if safe < added {
+            self.hold_replies(added);
+        }
+        self.watch_slow_sync(now_us);
+    }
+
+    fn take_log_step(&mut self, step: Step) {
+        if let Some((lane, job)) = step.job {
+            self.environment.run_job(lane, job);
+        }
+        match step.failure {
+            Some(failure) => self.log_failed(failure),
+            None => self.log_recovered(),
+        }
+    }
+
+    fn log_job_ended(&mut self, finished: Finished) {
+        self.durability.slow_sync_told = false;
+        let Some(log) = &mut self.durability.log else { return };
+        match log.finished(finished) {
+            Some(failure) => self.log_failed(failure),
+            None => self.log_recovered(),
+        }
+    }
+
+    fn log_failed(&mut self, failure: Failure) {
+        let always = self.config.appendfsync == AppendFsync::Always;
+        match failure {
+            Failure::Write(failed) => self.write_failed(&failed, always),
+            Failure::Sync(error) => {
+                let error = crate::net::os_text(&error);
+                if always {
+                    self.log(Level::Warning, format_args!("Can't persist AOF for fsync error when the AOF fsync policy is 'always': {error}. Exiting..."));
+                    return self.die();
+                }
+                self.log(Level::Warning, format_args!("Fail to fsync the AOF file: {error}"));
+                self.durability.refusal =
+                    Some(format!("MISCONF Errors writing to the AOF file: {error}"));
+            }
+        }
+    }
+
+    fn write_failed(&mut self, failed: &WriteFailed, always: bool) {
+        let error = crate::net::os_text(&failed.error);
+        let now_us = self.now.monotonic_us;
+        let last_us = self.durability.last_error_us;
+        if last_us.is_none_or(|last_us| now_us - last_us >= ERRORS_TOLD_EVERY_US) || always {
+            self.durability.last_error_us = Some(now_us);
+            let WriteFailed { written, expected, .. } = failed;
+            if *written == 0 {
+                self.log(Level::Warning, format_args!("Error writing to the AOF file: {error}"));
+            } else {
+                self.log(Level::Warning, format_args!("Short write while writing to the AOF file: (nwritten={written}, expected={expected})"));
+            }
+            if failed.left {
+                self.log(Level::Warning, format_args!("Could not remove short write from the append-only file.  The file may be corrupted."));
+            }
+        }
+        if always {
+            self.log(Level::Warning, format_args!("Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting..."));
+            return self.die();
+        }
+        self.durability.refusal = Some(format!("MISCONF Errors writing to the AOF file: {error}"));
+    }
+
+    /// Ends the process at the end of the turn. No reply that depends on the log leaves any more.
+    fn die(&mut self) {
+        self.durability.log = None;
+        self.actions.write.clear();
+        self.actions.stop_accepting = true;
+        self.actions.exit = Some(1);
+    }
+
+    /// A write that failed has worked.
+    fn log_recovered(&mut self) {
+        let is_sound =
+            |log: &crate::persistence::aof::Log| !log.write_failed() && !log.is_distrusted();
+        if self.durability.refusal.is_some() && self.durability.log.as_ref().is_some_and(is_sound) {
+            self.durability.refusal = None;
+            self.durability.last_error_us = None;
+            self.log(
+                Level::Warning,
+                format_args!("AOF write error looks solved, server can write again."),
+            );
+        }
+    }
+
+    fn watch_slow_sync(&mut self, now_us: u64) {
+        let since_us = self.durability.log.as_ref().and_then(|log| log.syncing_since_us());
+        if !self.durability.slow_sync_told
+            && since_us.is_some_and(|since_us| now_us.saturating_sub(since_us) >= SLOW_SYNC_US)
+        {
+            self.durability.slow_sync_told = true;
+            self.durability.delayed_syncs += 1;
+            self.log(
+                Level::Notice,
+                format_args!("Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer without waiting for fsync to complete, this may slow down the server."),
+            );
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Reading the files back, a part a turn: clients are answered `-LOADING` meanwhile, and a signal ends it.
+//!
+//! Commands of the log run as they ran when they were written: nothing expires, nothing is told to anybody, nothing is
+//! counted. One that is not known, or whose number of arguments is wrong, stops the server: nothing after it could be
+//! trusted.
+
+use std::collections::VecDeque;
+use std::io::{self, Read};
+
+use crate::commands::Ctx;
+use crate::keyspace::Candidate;
+use crate::log::Level;
+use crate::net::{Peer, Token};
+use crate::persistence::aof::{Damage, Reader, Tail};
+use crate::resp::{Args, Batch, Limits, Protocol, Reply, RequestParser};
+use crate::server::{Server, State};
+
+/// Bytes read from a file at a time.
+const PIECE_BYTES: usize = 256 << 10;
+/// Time that a turn spends on loading.
+const TURN_US: u64 = 5_000;
+/// Commands parsed before they are run.
+const BATCH_REQUESTS: usize = 32;
+/// How often the log tells how far it is.
+const PROGRESS_EVERY_US: u64 = 5_000_000;
+
+/// A file to be loaded.
+pub struct Source {
+    name: String,
+    /// The log is continued in the last of these.
+    is_incr: bool,
+    file: Box<dyn Read + Send>,
+    len: u64,
+}
+
+impl Source {
+    pub(super) fn new(name: String, is_incr: bool, file: Box<dyn Read + Send>, len: u64) -> Self {
+        Self { name, is_incr, file, len }
+    }
+}
+
+/// How the last file ended.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Ending {
+    /// Where its sound part ends.
+    pub sound_end: u64,
+    /// The number of the next block.
+    pub next_block: u64,
+}
+
+/// A load that is running.
+pub struct Loading {
+    sources: VecDeque<Source>,
+    reader: Reader,
+    /// Who runs the commands.
+    token: Token,
+    ending: Ending,
+    piece: Vec<u8>,
+    /// Bytes of all files.
+    pub total_bytes: u64,
+    /// Bytes that were loaded.
+    pub loaded_bytes: u64,
+    /// When it began, on both clocks.
+    pub started: crate::clock::Now,
+    told_us: u64,
+    /// Commands that were refused.
+    refused: u64,
+}
+
+impl Server {
+    /// Begins to load `sources`, of which there is at least one.
+    pub(super) fn begin_loading(&mut self, sources: Vec<Source>) {
+        let now = self.state.now;
+        let token = self.state.clients.connect(Peer::none(), now.monotonic_us, true);
+        self.state.clients.get_mut(token).internal = true;
+        self.keyspace.loading = true;
+        self.state.durability.loading = Some(Box::new(Loading {
+            total_bytes: sources.iter().map(|source| source.len).sum(),
+            sources: sources.into(),
+            reader: Reader::default(),
+            token,
+            ending: Ending::default(),
+            piece: vec![0; PIECE_BYTES],
+            loaded_bytes: 0,
+            started: now,
+            told_us: now.monotonic_us,
+            refused: 0,
+        }));
+    }
+
+    /// Goes on loading for some milliseconds. Nothing if nothing is being loaded.
+    pub(in crate::server) fn load_some(&mut self) {
+        let Some(mut loading) = self.state.durability.loading.take() else { return };
+        let started_ns = self.state.environment.monotonic_ns();
+        let outcome = loop {
+            match self.load_piece(&mut loading) {
+                Ok(true) => {}
+                Ok(false) => break Ok(true),
+                Err(message) => break Err(message),
+            }
+            let elapsed_ns = self.state.environment.monotonic_ns().saturating_sub(started_ns);
+            if elapsed_ns > TURN_US * 1000 {
+                break Ok(false);
+            }
+        };
+        match outcome {
+            Ok(false) => {
+                self.state.tell_progress(&mut loading);
+                self.state.durability.loading = Some(loading);
+            }
+            Ok(true) => self.all_loaded(&loading),
+            Err(message) => self.state.cannot_start(&message),
+        }
+    }
+
+    /// Loads a piece of the file that is being read. Returns whether there is more.
+    fn load_piece(&mut self, loading: &mut Loading) -> Result<bool, String> {
+        let Some(source) = loading.sources.front_mut() else { return Ok(false) };
+        let count = match source.file.read(&mut loading.piece) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
+            Err(error) => {
+                let error = crate::net::os_text(&error);
+                return Err(format!(
+                    "Unrecoverable error reading the append only file {}: {error}",
+                    source.name
+                ));
+            }
+        };
+        loading.loaded_bytes += count as u64;
+        if count > 0 {
+            let piece = std::mem::take(&mut loading.piece);
+            loading.reader.feed(&piece[..count]);
+            loading.piece = piece;
+            self.run_what_is_sound(loading)?;
+            return Ok(true);
+        }
+        self.end_of_file(loading)?;
+        Ok(true)
+    }
+
+    fn run_what_is_sound(&mut self, loading: &mut Loading) -> Result<(), String> {
+        let mut reader = std::mem::take(&mut loading.reader);
+        loop {
+            match reader.next_commands() {
+                Ok(Some(commands)) => self.run_commands(commands, loading)?,
+                Ok(None) => break,
+                Err(damage) => return Err(damaged(damage, loading)),
+            }
+        }
+        loading.reader = reader;
+        Ok(())
+    }
+
+    fn end_of_file(&mut self, loading: &mut Loading) -> Result<(), String> {
+        let reader = std::mem::take(&mut loading.reader);
+        let (commands, tail) = reader.finish().map_err(|damage| damaged(damage, loading))?;
+        self.run_commands(&commands, loading)?;
+        let source = loading.sources.pop_front().expect("it was read from");
+        if tail.torn {
+            self.state.note_torn_tail(&source, tail, loading.sources.is_empty())?;
+        }
+        if source.is_incr {
+            loading.ending = Ending { sound_end: tail.sound_end, next_block: tail.next_block };
+        }
+        Ok(())
+    }
+
+    /// Runs commands, which are whole.
+    fn run_commands(&mut self, commands: &[u8], loading: &mut Loading) -> Result<(), String> {
+        let mut batch = Batch::default();
+        let mut parser = RequestParser::new();
+        let mut reply = Reply::new(Protocol::Resp2);
+        let start = reply.output.mark();
+        let mut done = 0;
+        while done < commands.len() {
+            let rest = &commands[done..];
+            let parsed = parser.parse(rest, BATCH_REQUESTS, &Limits::TRUSTED, &mut batch);
+            self.look_ahead(loading.token, &batch, rest);
+            for request in 0..batch.len() {
+                let args = batch.args(request, rest);
+                let candidate = self.ahead.request(request).candidate;
+                loading.refused +=
+                    u64::from(!self.replay(loading.token, &args, candidate, &mut reply)?);
+                reply.output.truncate(start);
+            }
+            if parsed.consumed == 0 {
+                return Err("Bad file format reading the append only file".to_string());
+            }
+            done += parsed.consumed;
+        }
+        Ok(())
+    }
+
+    /// Runs one command of the log. Returns whether it was accepted.
+    fn replay(
+        &mut self,
+        token: Token,
+        args: &Args<'_>,
+        candidate: Option<Candidate>,
+        reply: &mut Reply,
+    ) -> Result<bool, String> {
+        let Self { keyspace, state, .. } = self;
+        let name = args.bytes(0);
+        if name.eq_ignore_ascii_case(b"multi") || name.eq_ignore_ascii_case(b"exec") {
+            return Ok(true); // the reader gives out whole transactions
+        }
+        let shown = name.escape_ascii();
+        let Ok(id) = state.find_command(args) else {
+            return Err(format!("Unknown command '{shown}' reading the append only file"));
+        };
+        let registered = state.registry.get(id);
+        let (command, first_key) = (registered.command, registered.first_key);
+        if !command.arity.accepts(args.len()) {
+            return Err(format!(
+                "Wrong number of arguments for '{shown}' reading the append only file"
+            ));
+        }
+        let mut db = keyspace.db(state.clients.get(token).db);
+        if registered.parent.is_none() && (1..args.len()).contains(&first_key) {
+            db.ahead = candidate.map(|candidate| (args.key(first_key), candidate));
+        }
+        let mut ctx = Ctx { db, server: state, token, reply, command, id };
+        let accepted = (command.handler)(&mut ctx, args).is_ok();
+        if keyspace.has_garbage() {
+            for garbage in keyspace.take_garbage() {
+                state.environment.discard(Box::new(garbage));
+            }
+        }
+        Ok(accepted)
+    }
+
+    fn all_loaded(&mut self, loading: &Loading) {
+        self.state.clients.remove(loading.token);
+        let ending = loading.ending;
+        let elapsed_us = self.state.environment.now().monotonic_us - loading.started.monotonic_us;
+        let keys: usize = self.keyspace.databases().iter().map(|database| database.len()).sum();
+        self.state.log(
+            Level::Notice,
+            format_args!(
+                "DB loaded from disk: {keys} keys, {} bytes, {:.3} seconds",
+                loading.loaded_bytes,
+                elapsed_us as f64 / 1e6
+            ),
+        );
+        if loading.refused > 0 {
+            self.state.log(
+                Level::Warning,
+                format_args!(
+                    "{} commands of the log were refused when they were run again",
+                    loading.refused
+                ),
+            );
+        }
+        if let Err(message) = self.finish_loading(ending) {
+            self.state.cannot_start(&message);
+        }
+    }
+
+    /// All is loaded: opens the log for what will come.
+    pub(super) fn finish_loading(&mut self, ending: Ending) -> Result<(), String> {
+        self.keyspace.loading = false;
+        self.state.durability.loading = None;
+        self.state.dirty = 0;
+        if self.state.config.appendonly {
+            self.state.open_log(&ending)?;
+        }
+        self.state.log(Level::Notice, format_args!("Ready to accept connections"));
+        Ok(())
+    }
+}
+
+impl State {
+    /// The file ends with something that was cut off: it is left out, where that is allowed.
+    fn note_torn_tail(&mut self, source: &Source, tail: Tail, is_last: bool) -> Result<(), String> {
+        if !self.config.aof_load_truncated || !is_last || !source.is_incr {
+            return Err(format!(
+                "Unexpected end of file reading the append only file {}. You can: 1) Make a backup of your AOF file, then use ./redis-check-aof --fix <filename.manifest>. 2) Alternatively you can set the 'aof-load-truncated' configuration option to yes and restart the server.",
+                source.name
+            ));
+        }
+        if tail.in_transaction {
+            self.log(
+                Level::Warning,
+                format_args!(
+                    "Revert incomplete MULTI/EXEC transaction from AOF file {}",
+                    source.name
+                ),
+            );
+        }
+        self.log(
+            Level::Warning,
+            format_args!("!!! Warning: short read while loading the AOF file {}!!!", source.name),
+        );
+        self.log(
+            Level::Warning,
+            format_args!("AOF {} loaded anyway because aof-load-truncated is enabled: {} of {} bytes, the rest was cut off by a crash", source.name, tail.sound_end, source.len),
+        );
+        Ok(())
+    }
+
+    fn tell_progress(&mut self, loading: &mut Loading) {
+        let now_us = self.now.monotonic_us;
+        if now_us.saturating_sub(loading.told_us) >= PROGRESS_EVERY_US {
+            loading.told_us = now_us;
+            let (loaded, total) = (loading.loaded_bytes, loading.total_bytes);
+            self.log(
+                Level::Notice,
+                format_args!(
+                    "Loading: {loaded} of {total} bytes ({}%)",
+                    loaded * 100 / total.max(1)
+                ),
+            );
+        }
+    }
+
+    /// What is in the files cannot be loaded: the process ends, and leaves them as they are.
+    fn cannot_start(&mut self, message: &str) {
+        self.log(Level::Warning, format_args!("{message}"));
+        self.actions.stop_accepting = true;
+        self.actions.exit = Some(1);
+    }
+}
+
+fn damaged(damage: Damage, loading: &Loading) -> String {
+    let name = loading.sources.front().map_or("", |source| source.name.as_str());
+    format!(
+        "Bad file format reading the append only file {name}: {damage}. Make a backup of your AOF file, then use ./redis-check-aof --fix <filename.manifest>"
+    )
+}

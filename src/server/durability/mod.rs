@@ -1,0 +1,63 @@
+//! Durability: what was acknowledged is in the log, and the log comes back after a restart.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `gate` | replies wait for the log |
+//! | `append` | the effects of a turn go into the log; what happens when the disk fails |
+//! | `start` | opens the files of the log, or makes them |
+//! | `load` | reads them back, a part a turn |
+
+mod append;
+mod gate;
+mod load;
+mod start;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use load::Loading;
+
+use crate::persistence::aof::{Log, Manifest};
+use crate::persistence::disk::Disk;
+
+/// What the server knows of its files.
+#[derive(Default)]
+pub struct Durability {
+    /// The log, while one is kept.
+    pub log: Option<Log>,
+    /// The files of the log.
+    pub manifest: Manifest,
+    /// Replies that wait for the log.
+    pub gates: gate::Gates,
+    /// The load that is running.
+    pub loading: Option<Box<Loading>>,
+    /// Why writes are refused, in the words of the reply.
+    pub refusal: Option<String>,
+    /// When an error of the log was last told, on the monotonic clock.
+    last_error_us: Option<u64>,
+    /// Whether it was told that the running sync takes long.
+    slow_sync_told: bool,
+    /// Syncs that took so long that it was told.
+    pub delayed_syncs: u64,
+}
+
+/// Where the files of the log are.
+struct LogPaths {
+    directory: PathBuf,
+    name: String,
+}
+
+impl LogPaths {
+    fn manifest(&self) -> PathBuf {
+        self.directory.join(Manifest::file_name(&self.name))
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+}
+
+/// The disk, shared with jobs.
+type SharedDisk = Arc<dyn Disk>;

@@ -1,0 +1,429 @@
+//! RDB files and DUMP payloads go both ways between us and real servers: Redis 7.0, Redis 8 and Valkey 9.
+//!
+//! ```text
+//! MINI_REDIS_PEERS    a folder with redis8-server and valkey-server, instead of ~/.cache/redis-peers
+//! ```
+//! `redis-server` 7.0 is looked for on PATH, the others there, too. A peer that is missing is skipped with a line.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use mini_redis::persistence::rdb::{
+    Encoder, Event, Format, Key, Limits, Reader, Recency, ValueRef, Writer, dump, restore,
+};
+use mini_redis::types::limits::PackedLimits;
+use mini_redis::types::list::NodeLimit;
+use support::{Raw, TestServer, skipped, works};
+
+/// A point in time that is far away.
+const LATER_MS: i64 = 4_000_000_000_000;
+
+/// A kind of server that can be there or not.
+struct PeerKind {
+    program: &'static str,
+    /// What it says of its version.
+    version: &'static str,
+    check: &'static str,
+    /// What it loads.
+    formats: &'static [Format],
+    has_field_expiry: bool,
+}
+
+const REDIS_7: PeerKind = PeerKind {
+    program: "redis-server",
+    version: "v=7.0.",
+    check: "redis-check-rdb",
+    formats: &[Format::Redis10],
+    has_field_expiry: false,
+};
+
+const REDIS_8: PeerKind = PeerKind {
+    program: "redis8-server",
+    version: "v=8.",
+    check: "redis8-check-rdb",
+    formats: &[Format::Redis10, Format::Redis11, Format::Redis12],
+    has_field_expiry: true,
+};
+
+const VALKEY_9: PeerKind = PeerKind {
+    program: "valkey-server",
+    version: "v=9.",
+    check: "valkey-check-rdb",
+    formats: &[Format::Redis10, Format::Redis11, Format::Valkey80],
+    has_field_expiry: true,
+};
+
+/// What is in a key.
+#[derive(Clone, PartialEq, Debug)]
+enum Content {
+    String(Vec<u8>),
+    List(Vec<Vec<u8>>),
+    Set(BTreeSet<Vec<u8>>),
+    SortedSet(Vec<(Vec<u8>, f64)>),
+    Hash(BTreeMap<Vec<u8>, (Vec<u8>, Option<i64>)>),
+}
+
+/// Database and name of a key, and what it has: its content and its expire time.
+type Keyspace = BTreeMap<(u64, Vec<u8>), (Content, Option<i64>)>;
+
+/// The limits of Redis 7.0.
+fn limits() -> Limits {
+    Limits {
+        list: NodeLimit::new(-2),
+        set_intset_entries: 512,
+        set: PackedLimits { entries: 0, value_bytes: 0 },
+        sorted_set: PackedLimits { entries: 128, value_bytes: 64 },
+        hash: PackedLimits { entries: 128, value_bytes: 64 },
+        hash_key: (7, 8),
+        now_ms: LATER_MS / 2,
+    }
+}
+
+impl PeerKind {
+    /// Where a program of it is: on PATH, or in the folder of peers.
+    fn path(&self, program: &str) -> Option<String> {
+        let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+        let folder = std::env::var_os("MINI_REDIS_PEERS")
+            .map_or_else(|| home.join(".cache/redis-peers"), PathBuf::from);
+        let inside = folder.join(program).to_string_lossy().into_owned();
+        let is_it = |path: &String| {
+            let output = Command::new(path).arg("--version").output();
+            output.is_ok_and(|output| {
+                String::from_utf8_lossy(&output.stdout).contains(self.version)
+                    || program == self.check
+            })
+        };
+        [program.to_string(), inside].into_iter().find(is_it)
+    }
+
+    /// A server with the files of a folder, if there is the program.
+    fn start(&self, test: &str, folder: &Path) -> Option<TestServer> {
+        let Some(path) = self.path(self.program) else {
+            skipped(test, &format!("{} ({}) is not there", self.program, self.version));
+            return None;
+        };
+        let folder = folder.to_str().expect("a name of ours");
+        let flags = ["--dir", folder, "--save", "", "--enable-debug-command", "yes"];
+        Some(TestServer::start_program(&path, &[], &flags))
+    }
+
+    /// Asserts that its checker finds nothing wrong with a file.
+    fn check(&self, file: &Path) {
+        let Some(path) = self.path(self.check) else { return };
+        assert!(works(&path, &[file.to_str().expect("a name of ours")]), "{path} finds errors");
+    }
+}
+
+/// A folder for the files of a test, empty.
+fn folder(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("rdb-{name}"));
+    let _ = fs::remove_dir_all(&folder); // there is one only after a run that failed
+    fs::create_dir_all(&folder).expect("the target folder is ours");
+    folder
+}
+
+/// Keys of every type and encoding.
+fn fill(client: &mut Raw, has_field_expiry: bool) {
+    let mut run = |words: &[&str]| {
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        let reply = client.command(&words);
+        assert!(!reply.is_error(), "{:?}", reply.wire());
+    };
+    let long = "0123456789".repeat(1000);
+    let text: String = (0..5000).map(|n| format!("{} ", n * n % 97)).collect();
+    for (key, value) in [
+        ("s:empty", ""),
+        ("s:text", "hello"),
+        ("s:8", "-100"),
+        ("s:16", "30000"),
+        ("s:32", "-2000000000"),
+        ("s:64", "9223372036854775807"),
+        ("s:zeros", "007"),
+        ("s:run", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+        ("s:mixed", "aaaaaaaaaaaaaaaaaaaaaaabaaaaaaaaaaaaaaaaaaaaabcd"),
+        ("s:long", &long),
+        ("s:prose", &text),
+    ] {
+        run(&["SET", key, value]);
+    }
+    run(&["SET", "s:expires", "soon", "PXAT", &LATER_MS.to_string()]);
+    let names: Vec<String> = (0..1500).map(|n| format!("member:{}", n * 7919 % 100_000)).collect();
+    for (key, count) in [("few", 3), ("some", 120), ("many", 700)] {
+        for (n, name) in names.iter().take(count).enumerate() {
+            let (number, score) = (n.to_string(), (n as f64 / 4.0 - 7.0).to_string());
+            run(&["RPUSH", &format!("l:{key}"), name]);
+            run(&["SADD", &format!("x:{key}"), name]);
+            run(&["SADD", &format!("i:{key}"), &(n * n * 1_000_003).to_string()]);
+            run(&["ZADD", &format!("z:{key}"), &score, name]);
+            run(&["HSET", &format!("h:{key}"), name, &number]);
+        }
+    }
+    run(&["RPUSH", "l:plain", "a", &long, "b", "12"]);
+    run(&["ZADD", "z:edges", "inf", "a", "-inf", "b", "1e100", "c", "0.1", "d", "-17", "e"]);
+    run(&["HSET", "h:long", "field", &long[..100], "other", ""]);
+    run(&["PEXPIREAT", "h:long", &LATER_MS.to_string()]);
+    if has_field_expiry {
+        run(&["HSET", "e:few", "a", "1", "b", "2", "c", "3"]);
+        run(&["HPEXPIREAT", "e:few", &(LATER_MS + 5).to_string(), "FIELDS", "1", "b"]);
+        run(&["HPEXPIREAT", "e:few", &LATER_MS.to_string(), "FIELDS", "1", "c"]);
+        for (n, name) in names.iter().take(700).enumerate() {
+            run(&["HSET", "e:many", name, "v"]);
+            if n % 3 == 0 {
+                let at_ms = (LATER_MS + n as i64).to_string();
+                run(&["HPEXPIREAT", "e:many", &at_ms, "FIELDS", "1", name]);
+            }
+        }
+    }
+    run(&["SELECT", "3"]);
+    run(&["SET", "s:elsewhere", "x"]);
+    run(&["SELECT", "0"]);
+}
+
+/// The values in a reply that has no nesting.
+fn values(client: &mut Raw, command: &[&[u8]]) -> Vec<Vec<u8>> {
+    let reply = client.command(command);
+    assert!(!reply.is_error(), "{:?}", reply.wire());
+    let (mut values, mut rest) = (Vec::new(), &reply.0[..]);
+    while let Some(end) = rest.windows(2).position(|pair| pair == b"\r\n") {
+        let (line, after) = (&rest[..end], &rest[end + 2..]);
+        rest = after;
+        if line[0] == b'$' {
+            let len: usize = String::from_utf8_lossy(&line[1..]).parse().expect("a length");
+            values.push(rest[..len].to_vec());
+            rest = &rest[len + 2..];
+        } else if line[0] != b'*' {
+            values.push(line[1..].to_vec());
+        }
+    }
+    values
+}
+
+fn one(client: &mut Raw, command: &[&[u8]]) -> Vec<u8> {
+    values(client, command).pop().expect("a value")
+}
+
+fn number<N: std::str::FromStr>(text: &[u8]) -> N {
+    String::from_utf8_lossy(text).parse().ok().expect("a number")
+}
+
+/// All that a server has.
+fn keyspace_of(client: &mut Raw, has_field_expiry: bool) -> Keyspace {
+    let mut keyspace = Keyspace::new();
+    for db in [0, 3] {
+        client.run(&format!("SELECT {db}")).is("+OK");
+        for key in values(client, &[b"KEYS", b"*"]) {
+            let expire_at_ms: i64 = number(&one(client, &[b"PEXPIRETIME", &key]));
+            let content = content_of(client, &key, has_field_expiry);
+            keyspace.insert((db, key), (content, (expire_at_ms >= 0).then_some(expire_at_ms)));
+        }
+    }
+    client.run("SELECT 0").is("+OK");
+    keyspace
+}
+
+fn content_of(client: &mut Raw, key: &[u8], has_field_expiry: bool) -> Content {
+    match &one(client, &[b"TYPE", key])[..] {
+        b"string" => Content::String(one(client, &[b"GET", key])),
+        b"list" => Content::List(values(client, &[b"LRANGE", key, b"0", b"-1"])),
+        b"set" => Content::Set(values(client, &[b"SMEMBERS", key]).into_iter().collect()),
+        b"zset" => {
+            let pairs = values(client, &[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"]);
+            let pairs = pairs.as_chunks().0.iter();
+            Content::SortedSet(
+                pairs.map(|[member, score]| (member.clone(), number(score))).collect(),
+            )
+        }
+        _ => {
+            let pairs = values(client, &[b"HGETALL", key]);
+            let mut fields = BTreeMap::new();
+            for [name, value] in pairs.as_chunks().0 {
+                let expire_at_ms = if has_field_expiry {
+                    number(&one(client, &[b"HPEXPIRETIME", key, b"FIELDS", b"1", name]))
+                } else {
+                    -1
+                };
+                let expire_at_ms = (expire_at_ms >= 0).then_some(expire_at_ms);
+                fields.insert(name.clone(), (value.clone(), expire_at_ms));
+            }
+            Content::Hash(fields)
+        }
+    }
+}
+
+fn content(value: ValueRef<'_>) -> Content {
+    match value {
+        ValueRef::String(bytes) => Content::String(bytes.to_vec()),
+        ValueRef::List(list) => Content::List(list.iter().map(|e| e.to_vec()).collect()),
+        ValueRef::Set(set) => Content::Set(set.iter().map(|member| member.to_vec()).collect()),
+        ValueRef::SortedSet(set) => {
+            Content::SortedSet(set.iter().map(|(member, score)| (member.to_vec(), score)).collect())
+        }
+        ValueRef::Hash(hash) => Content::Hash(
+            hash.iter_all()
+                .map(|field| (field.name.to_vec(), (field.value.to_vec(), field.expire_at_ms)))
+                .collect(),
+        ),
+    }
+}
+
+fn without_field_expiry(keyspace: &Keyspace) -> Keyspace {
+    let mut keyspace = keyspace.clone();
+    for (content, _) in keyspace.values_mut() {
+        if let Content::Hash(fields) = content {
+            fields.values_mut().for_each(|(_, expire_at_ms)| *expire_at_ms = None);
+        }
+    }
+    keyspace
+}
+
+/// The keys of a file, with their databases.
+fn read(file: &[u8]) -> Vec<(u64, Key)> {
+    let (mut reader, mut db, mut keys) = (Reader::new(limits(), true), 0, Vec::new());
+    let mut ended = false;
+    for piece in file.chunks(1000) {
+        reader.feed(piece);
+        while let Some(event) = reader.next_event().expect("the file is sound") {
+            match event {
+                Event::SelectDb(number) => db = number,
+                Event::Key(key) => keys.push((db, key)),
+                Event::End { has_checksum } => ended = has_checksum,
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(reader.finish(), Ok(()));
+    assert!(ended && reader.rest().is_empty());
+    keys
+}
+
+fn keyspace_in(keys: &[(u64, Key)]) -> Keyspace {
+    keys.iter()
+        .map(|(db, key)| ((*db, key.name.clone()), (content(key.value.as_ref()), key.expire_at_ms)))
+        .collect()
+}
+
+/// A file with these keys.
+fn write(format: Format, keys: &[(u64, Key)]) -> Vec<u8> {
+    let (mut writer, mut file) = (Writer::new(format, true, true), Vec::new());
+    writer.begin(&mut file);
+    writer.aux(&mut file, b"redis-ver", b"7.0.15");
+    writer.aux(&mut file, b"redis-bits", b"64");
+    let mut selected = None;
+    for (db, key) in keys {
+        if selected.replace(*db) != Some(*db) {
+            let count = keys.iter().filter(|(other, _)| other == db).count();
+            writer.select_db(&mut file, *db, count as u64, 0);
+        }
+        let value = key.value.as_ref();
+        let recency = key.idle_seconds.map_or(Recency::Unknown, Recency::IdleSeconds);
+        let mut step = writer.begin_key(&mut file, &key.name, value, key.expire_at_ms, recency);
+        while !writer.step(&mut file, &mut step, value, 512) {}
+    }
+    writer.end(&mut file);
+    file
+}
+
+/// All of it with one kind of peer.
+fn goes_both_ways(test: &str, kind: &PeerKind) {
+    let files = folder(test);
+    let Some(server) = kind.start(test, &files) else { return };
+    let mut client = server.connect();
+    fill(&mut client, kind.has_field_expiry);
+    client.run("SAVE").is("+OK");
+    let expected = keyspace_of(&mut client, kind.has_field_expiry);
+    assert!(expected.len() > 25);
+
+    let keys = read(&fs::read(files.join("dump.rdb")).expect("it was saved"));
+    assert_eq!(keyspace_in(&keys), expected);
+
+    for &format in kind.formats {
+        let folder = folder(&format!("{test}-{format:?}"));
+        let file = write(format, &keys);
+        fs::write(folder.join("dump.rdb"), &file).expect("the folder is ours");
+        kind.check(&folder.join("dump.rdb"));
+        let second = kind.start(test, &folder).expect("the first one has started");
+        let mut second = second.connect();
+        let found = keyspace_of(&mut second, kind.has_field_expiry);
+        if format.has_field_expiry() || !kind.has_field_expiry {
+            assert_eq!(found, expected, "{format:?}");
+            let digest = |client: &mut Raw| client.run("DEBUG DIGEST").wire();
+            assert_eq!(digest(&mut second), digest(&mut client));
+        } else {
+            assert_eq!(found, without_field_expiry(&expected), "{format:?}");
+        }
+        fs::remove_dir_all(folder).expect("the folder is ours");
+    }
+    payloads_go_both_ways(&mut client, kind, &expected);
+    fs::remove_dir_all(files).expect("the folder is ours");
+}
+
+/// What DUMP gives is read, and what we make of it is taken by RESTORE.
+fn payloads_go_both_ways(client: &mut Raw, kind: &PeerKind, expected: &Keyspace) {
+    for ((db, key), (expected, _)) in expected {
+        if *db != 0 {
+            continue;
+        }
+        let theirs = one(client, &[b"DUMP", key]);
+        let name = String::from_utf8_lossy(key);
+        let value = restore(&theirs, &limits()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(content(value.as_ref()), *expected, "{name}");
+        let ours = dump(value.as_ref(), &mut Encoder::new(true));
+        let is_ordered = !matches!(theirs[0], 2 | 4); // the types of tables: in no order
+        if kind.program == REDIS_7.program && is_ordered {
+            assert!(ours == theirs, "{name}: {ours:?} {theirs:?}");
+        }
+        if value.as_ref().has_field_expiry() && kind.program == VALKEY_9.program {
+            continue; // it takes no version 12
+        }
+        assert_eq!(one(client, &[b"RESTORE", b"copy", b"0", &ours, b"REPLACE"]), b"OK", "{name}");
+        assert_eq!(content_of(client, b"copy", kind.has_field_expiry), *expected, "{name}");
+    }
+}
+
+#[test]
+fn rdb_and_redis_7() {
+    goes_both_ways("rdb_and_redis_7", &REDIS_7);
+}
+
+#[test]
+fn rdb_and_redis_8() {
+    goes_both_ways("rdb_and_redis_8", &REDIS_8);
+}
+
+#[test]
+fn rdb_and_valkey_9() {
+    goes_both_ways("rdb_and_valkey_9", &VALKEY_9);
+}
+
+#[test]
+fn access_times_and_streams_in_files_of_redis_7() {
+    let (test, files) = ("access_times_and_streams_in_files_of_redis_7", folder("access"));
+    let Some(server) = REDIS_7.start(test, &files) else { return };
+    let mut client = server.connect();
+    client.run("CONFIG SET maxmemory-policy allkeys-lfu").is("+OK");
+    client.run("SET k v").is("+OK");
+    client.run("SAVE").is("+OK");
+    let file = || fs::read(files.join("dump.rdb")).expect("it was saved");
+    assert!(read(&file())[0].1.frequency.is_some());
+    client.run("CONFIG SET maxmemory-policy allkeys-lru").is("+OK");
+    client.run("SAVE").is("+OK");
+    // In the field where the frequency was: any number of seconds.
+    assert!(read(&file())[0].1.idle_seconds.is_some());
+
+    client.run("XADD stream * a b");
+    client.run("SAVE").is("+OK");
+    let mut reader = Reader::new(limits(), true);
+    reader.feed(&file());
+    let error = loop {
+        match reader.next_event() {
+            Ok(event) => assert!(event.is_some()),
+            Err(error) => break error,
+        }
+    };
+    assert!(error.to_string().starts_with("streams are not supported, at offset "));
+    fs::remove_dir_all(files).expect("the folder is ours");
+}

@@ -1,6 +1,6 @@
 //! Bounded memory and time per client: too many clients, slow ones, greedy ones, and ones that have not authenticated.
 //! Cases L01, L02, L04, L05, L08, L10-L16 of the reliability catalogue (L14 without its MULTI half, which needs
-//! transactions; PSUBSCRIBE of L16 needs pub/sub).
+//! transactions); L06, L07 and L20 are in the unit tests of `server::pubsub`.
 
 mod support;
 
@@ -307,12 +307,15 @@ fn l15_a_non_stop_pipeline_does_not_hold_up_others() {
 fn l16_patterns_do_not_explode() {
     let server = TestServer::start(&[]);
     let mut client = server.connect();
-    client.run(&format!("SET {} v", "a".repeat(200))).is("+OK");
+    let (mut listener, channel) = (server.connect(), "a".repeat(200));
+    client.run(&format!("SET {channel} v")).is("+OK");
     let stars = "*".repeat(100_000);
     for pattern in
         [format!("{}b", "a*".repeat(50)), format!("{stars}b"), format!("{}b", "*a".repeat(5_000))]
     {
         let cpu_before = process::cpu_ms(server.pid());
+        listener.run(&format!("PSUBSCRIBE {pattern}"));
+        client.run(&format!("PUBLISH {channel} message")).is(":0");
         client.run(&format!("KEYS {pattern}")).is("*0\r\n".trim_end());
         client.run(&format!("SCAN 0 MATCH {pattern}")).is("*2\r\n$1\r\n0\r\n*0");
         let cpu_ms = process::cpu_ms(server.pid()) - cpu_before;

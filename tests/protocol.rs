@@ -2,7 +2,7 @@
 //! Cases P01-P16 and P27-P28 of the reliability catalogue; the byte-level tables are in the unit tests of `resp`.
 //!
 //! Not here yet, because the commands they need come later: the MULTI half of P14, P20 (SRANDMEMBER, HRANDFIELD),
-//! P21-P24 (transactions), P25 (pub/sub).
+//! P21-P24 (transactions). P25 is in the unit tests of `commands::pubsub`.
 
 mod support;
 

@@ -60,21 +60,25 @@ impl Ctx<'_> {
     /// The same for a key of another database.
     #[inline]
     pub fn notify_in(&mut self, class: u16, event: &str, db: usize, key: &[u8]) {
-        self.settle_expired();
-        self.server.notify(class, event, db, key);
+        if self.server.config.notify_keyspace_events.has(class) {
+            self.settle();
+            self.server.notify(class, event, db, key);
+        }
     }
 
-    /// What follows from the expiry of keys that the command has come across, before what follows from the command.
-    #[inline]
-    fn settle_expired(&mut self) {
+    /// What follows from the keys that the command has come across, before what follows from the command: those that have
+    /// expired, then those that are new or missed.
+    fn settle(&mut self) {
         if self.db.keyspace.has_expired() {
             self.server.keys_expired(self.db.keyspace.take_expired());
         }
+        self.server.tell_notices(self.db.keyspace.notices.take());
     }
 
     /// Says what the log and the replicas get instead of the command as it came: for what depends on chance, on the time,
     /// or on who waited. May be called several times.
     pub fn propagate(&mut self, command: &[&[u8]]) {
+        self.settle();
         self.server.effects.replace(self.db.index, command);
     }
 

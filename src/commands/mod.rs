@@ -9,6 +9,7 @@ pub mod table;
 
 mod connection;
 mod generic;
+mod pubsub;
 mod scripting;
 mod server;
 mod string;
@@ -28,6 +29,7 @@ pub const TABLES: &[(Group, &[Command])] = &[
     (Group::Connection, connection::COMMANDS),
     (Group::Server, server::COMMANDS),
     (Group::Scripting, scripting::COMMANDS),
+    (Group::Pubsub, pubsub::COMMANDS),
 ];
 
 /// Stands in the rows of containers. Never called: the arity asks for a subcommand, and dispatch runs that.

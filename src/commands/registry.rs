@@ -1,6 +1,6 @@
 //! Finds the row of a command by its name, in any case, and gives every row a number for its statistics.
 
-use super::table::{Command, Group, KeySpec};
+use super::table::{Command, Group, KeySpec, NOT_KEY};
 
 /// Number of a command or subcommand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
@@ -30,7 +30,7 @@ impl Registered {
         group: Group,
     ) -> Self {
         let first_key = match command.keys.first() {
-            Some(KeySpec::Range { first, .. }) => *first,
+            Some(KeySpec::Range { first, flags, .. }) if !flags.has(NOT_KEY) => *first,
             _ => 0,
         };
         Self { command, full_name, parent, subcommands: Vec::new(), group, first_key }

@@ -141,6 +141,11 @@ pub const QUICK: Flags = Flags(1 << 19);
 /// Runs in spite of `CLIENT PAUSE`. Not shown: Redis has no such flag.
 pub const NEVER_PAUSED: Flags = Flags(1 << 20);
 
+/// Works for a RESP2 client that is subscribed. Not shown: Redis has no such flag.
+pub const WHILE_SUBSCRIBED: Flags = Flags(1 << 21);
+/// Subscribes or unsubscribes: its replies are messages.
+pub const SUBSCRIBING: Flags = PUBSUB.and(WHILE_SUBSCRIBED);
+
 /// What a command does with a key: access class and effect, as in Redis's key specifications.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KeyFlags(pub u16);
@@ -149,6 +154,11 @@ impl KeyFlags {
     /// Both sets.
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Whether all flags of `other` are in this set.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
     }
 
     /// The names of the flags in it, in Redis's order.
@@ -190,6 +200,8 @@ pub const UPDATE: KeyFlags = KeyFlags(1 << 5);
 pub const INSERT: KeyFlags = KeyFlags(1 << 6);
 /// Removes content.
 pub const DELETE: KeyFlags = KeyFlags(1 << 7);
+/// Names something that is no key, but is placed like one: a shard channel.
+pub const NOT_KEY: KeyFlags = KeyFlags(1 << 8);
 /// Which access it is depends on the other arguments.
 pub const VARIABLE_FLAGS: KeyFlags = KeyFlags(1 << 10);
 
@@ -256,6 +268,8 @@ pub enum Group {
     Server,
     /// Programs that run in the server.
     Scripting,
+    /// Channels and their subscribers.
+    Pubsub,
 }
 
 impl Group {
@@ -267,6 +281,7 @@ impl Group {
             Self::Connection => "connection",
             Self::Server => "server",
             Self::Scripting => "scripting",
+            Self::Pubsub => "pubsub",
         }
     }
 
@@ -278,6 +293,7 @@ impl Group {
             Self::Connection => Some("connection"),
             Self::Server => None,
             Self::Scripting => Some("scripting"),
+            Self::Pubsub => None,
         }
     }
 }
@@ -399,6 +415,9 @@ impl Command {
                     (count + 1..=last, step, flags)
                 }
             };
+            if flags.has(NOT_KEY) {
+                continue;
+            }
             positions.extend(range.step_by(step).map(|position| (position, flags)));
         }
         Some(positions)

@@ -90,6 +90,11 @@ impl KeyspaceEvents {
     pub const MODULE: u16 = 1 << 13;
     /// `n`: a key was created; not part of `A`.
     pub const NEW: u16 = 1 << 14;
+    /// `o`: a key was set to another value as a whole; not part of `A`.
+    pub const OVERWRITTEN: u16 = 1 << 15;
+    /// `c`: and to one of another type; not part of `A`. Redis's number has no room in 16 bits; this one it uses for what
+    /// only modules see.
+    pub const TYPE_CHANGED: u16 = 1 << 12;
     /// `A`: `g$lshzxetd`.
     pub const ALL: u16 = 0b10_0111_1111_1100;
 
@@ -105,10 +110,17 @@ impl KeyspaceEvents {
         (b't', Self::STREAM),
         (b'd', Self::MODULE),
     ];
-    const MODES: [(u8, u16); 4] =
-        [(b'K', Self::KEYSPACE), (b'E', Self::KEYEVENT), (b'm', Self::KEY_MISS), (b'n', Self::NEW)];
+    const MODES: [(u8, u16); 6] = [
+        (b'K', Self::KEYSPACE),
+        (b'E', Self::KEYEVENT),
+        (b'm', Self::KEY_MISS),
+        (b'n', Self::NEW),
+        (b'o', Self::OVERWRITTEN),
+        (b'c', Self::TYPE_CHANGED),
+    ];
 
     /// True when every bit of `class` is on.
+    #[inline]
     pub fn has(self, class: u16) -> bool {
         self.0 & class == class
     }
@@ -297,7 +309,7 @@ pub(super) const NOTIFY_KEYSPACE_EVENTS: Special = Special {
     },
     get: |config| config.notify_keyspace_events.letters(),
     lines: |config| vec![format!("\"{}\"", config.notify_keyspace_events.letters())],
-    accepted: "letters of Ag$lshzxeKEtmdn, or \"\" for none",
+    accepted: "letters of Ag$lshzxeKEtmdnoc, or \"\" for none",
 };
 
 pub(super) const LATENCY_TRACKING_INFO_PERCENTILES: Special = Special {

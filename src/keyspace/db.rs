@@ -5,8 +5,9 @@ use rand::RngExt as _;
 use super::collection::{Changed, Collection};
 use super::database::{Attributes, Candidate, Database, Detached, Found, Name};
 use super::entry::Entry;
+use super::notices::Happening;
 use super::object::Object;
-use super::value::{NewString, StringValue, WrongType};
+use super::value::{NewString, StringValue, Type, WrongType};
 use super::{ExpiredKey, Keyspace};
 use crate::dict::{Handle, Slot};
 
@@ -100,6 +101,16 @@ impl Db<'_> {
     /// and no access.
     #[inline]
     pub fn find_peek(&mut self, key: &[u8]) -> Option<Slot> {
+        let found = self.find_quietly(key);
+        if found.is_none() {
+            self.keyspace.notices.note(Happening::Missed, self.index, key);
+        }
+        found
+    }
+
+    /// The same, and nobody is told if it is not there (`OBJECT`).
+    #[inline]
+    pub fn find_quietly(&mut self, key: &[u8]) -> Option<Slot> {
         let found = self.find(key);
         match found {
             Some(_) => self.keyspace.stats.hits += 1,
@@ -108,11 +119,17 @@ impl Db<'_> {
         found
     }
 
+    #[inline]
+    fn missed(&mut self, key: &[u8]) {
+        self.keyspace.stats.misses += 1;
+        self.keyspace.notices.note(Happening::Missed, self.index, key);
+    }
+
     /// Where `key` is, for a command that reads it: counts a hit or a miss, and the access.
     #[inline]
     pub fn find_read(&mut self, key: &[u8]) -> Option<Slot> {
         let Some(found) = self.find_block(key) else {
-            self.keyspace.stats.misses += 1;
+            self.missed(key);
             return None;
         };
         self.keyspace.stats.hits += 1;
@@ -154,7 +171,7 @@ impl Db<'_> {
     #[inline]
     pub fn read_string(&mut self, key: &[u8]) -> Result<Option<StringValue<'_>>, WrongType> {
         let Some(found) = self.find_block(key) else {
-            self.keyspace.stats.misses += 1;
+            self.missed(key);
             return Ok(None);
         };
         self.keyspace.stats.hits += 1;
@@ -215,6 +232,7 @@ impl Db<'_> {
     /// Sets `key` to a collection that is not empty, whatever it was before.
     pub fn set_collection<C: Collection>(&mut self, key: &[u8], value: C, expiry: Expiry) {
         let found = self.find(key);
+        self.note_set(found, key, C::TYPE);
         self.set_at(found, key, expiry, |database, found, name, attributes| {
             database.set_collection(found, name, value, attributes)
         });
@@ -240,9 +258,31 @@ impl Db<'_> {
         value: NewString<'_>,
         expiry: Expiry,
     ) {
+        self.note_set(found, key, Type::String);
         self.set_at(found, key, expiry, |database, found, name, attributes| {
             database.set_string(found, name, value, attributes)
         });
+    }
+
+    /// Gives the string at `slot` other content: the value is changed, not overwritten, and keeps its expire time.
+    pub fn update_string_at(&mut self, slot: Slot, key: &[u8], value: NewString<'_>) {
+        self.set_at(Some(slot), key, Expiry::Keep, |database, found, name, attributes| {
+            database.set_string(found, name, value, attributes)
+        });
+    }
+
+    /// `key`, which `find*` has found or not, will be set to a value of that type.
+    #[inline]
+    fn note_set(&mut self, found: Option<Slot>, key: &[u8], kind: Type) {
+        let Some(slot) = found else {
+            return self.keyspace.notices.note(Happening::New, self.index, key);
+        };
+        self.keyspace.notices.note(Happening::Overwritten, self.index, key);
+        if self.keyspace.notices.wants(Happening::TypeChanged)
+            && self.database().entry(slot).kind() != kind
+        {
+            self.keyspace.notices.note(Happening::TypeChanged, self.index, key);
+        }
     }
 
     /// Has `store` put a value at `key`, which `find*` has found or not.
@@ -338,6 +378,7 @@ impl Db<'_> {
         // Not `find`: a key that is due but frozen is hidden, and has to go, too.
         let replaced = database.find(name).and_then(|slot| database.remove(slot));
         database.attach(name, detached);
+        self.keyspace.notices.note(Happening::New, target, key);
         if let Some(object) = replaced {
             self.keyspace.discard(object);
         }

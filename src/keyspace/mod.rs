@@ -7,6 +7,7 @@ mod collection;
 mod database;
 mod db;
 mod entry;
+mod notices;
 mod object;
 mod value;
 
@@ -15,6 +16,7 @@ pub use collection::{Changed, Collection};
 pub use database::{Attributes, Candidate, Database, Detached, HashKey, Name, Sweep};
 pub use db::{Db, Expiry};
 pub use entry::Entry;
+pub use notices::{Happening, Notice, Notices};
 pub use object::Object;
 pub use value::{NewString, StringValue, Type, ValueRef, WrongType};
 
@@ -67,6 +69,8 @@ pub struct Keyspace {
     pub expiry_frozen: bool,
     /// While true, keys that are due are still there: commands of the log run as they ran when they were written.
     pub loading: bool,
+    /// What is noted for those who want to be told of it.
+    pub notices: Notices,
     garbage: Vec<Garbage>,
     expired: Vec<ExpiredKey>,
     hash_key: HashKey,
@@ -90,6 +94,7 @@ impl Keyspace {
             stats: KeyspaceStats::default(),
             expiry_frozen: false,
             loading: false,
+            notices: Notices::default(),
             garbage: Vec::new(),
             expired: Vec::new(),
             hash_key,

@@ -166,6 +166,37 @@ impl Output {
         self.push_chunk(Chunk::Shared(bytes));
     }
 
+    /// Adds a message that many clients get: `first`, the one byte in which they may differ, and the rest, shared
+    /// unless it is short. A short one takes a copy and no more.
+    pub fn push_message(&mut self, first: u8, rest: &Bytes) {
+        let copied: &[u8] = if rest.len() < SHARED_LEN_MIN { rest } else { &[] };
+        let tail = self.tail_for(1 + copied.len());
+        tail.reserve(1 + copied.len());
+        tail.push(first);
+        tail.extend_from_slice(copied);
+        if copied.len() < rest.len() {
+            self.push_shared(rest.clone());
+        }
+    }
+
+    /// Moves all that `other` has not sent to the end of this one; only what is short is copied. The buffer of `other`
+    /// stays where it is.
+    pub fn append(&mut self, other: &mut Self) {
+        let mut skip = std::mem::take(&mut other.sent);
+        for chunk in other.chunks.drain(..) {
+            let bytes = match chunk {
+                Chunk::Owned(bytes) => Bytes::from(bytes),
+                Chunk::Shared(bytes) => bytes,
+            };
+            self.push_shared(bytes.slice(skip..));
+            skip = 0;
+        }
+        self.extend(&other.tail[skip..]);
+        other.sent_before = other.mark().0;
+        other.tail.clear();
+        (other.chunks_len, other.chunks_memory_bytes) = (0, 0);
+    }
+
     /// Makes the tail a chunk. One that is mostly empty is copied, so that the buffer stays.
     fn seal(&mut self) {
         if self.tail.is_empty() {
@@ -372,6 +403,38 @@ mod tests {
         assert_eq!(output.lend_buffer(vec![1]), Some(vec![1]));
     }
 
+    #[test]
+    fn a_short_message_is_copied_and_a_long_one_is_shared() {
+        let mut output = Output::new();
+        output.push_message(b'>', &Bytes::from_static(b"short"));
+        assert_eq!(output.tail.capacity(), 8);
+        let long = Bytes::from(vec![b'm'; SHARED_LEN_MIN]);
+        output.push_message(b'*', &long);
+        let mut slices = [IoSlice::new(&[]); 8];
+        assert_eq!(output.slices(&mut slices, usize::MAX), 2);
+        assert_eq!(slices[1].as_ptr(), long.as_ptr());
+        assert_eq!(output.to_vec(), [b">short*".as_slice(), &long].concat());
+    }
+
+    #[test]
+    fn what_is_appended_comes_last_and_leaves_nothing_behind() {
+        let shared = Bytes::from(vec![b's'; SHARED_LEN_MIN]);
+        let (mut output, mut other) = (Output::new(), Output::new());
+        output.extend(b"first");
+        other.extend(b"gone,");
+        other.push_shared(shared.clone());
+        other.extend(b"last");
+        other.consume(5);
+        output.append(&mut other);
+        assert_eq!(output.to_vec(), [b"first".as_slice(), &shared, b"last"].concat());
+        assert!(other.is_empty() && other.take_buffer().is_some());
+        other.extend(b"again");
+        assert_eq!(other.to_vec(), b"again");
+        let mut slices = [IoSlice::new(&[]); 8];
+        assert_eq!(output.slices(&mut slices, usize::MAX), 3);
+        assert_eq!(slices[1].as_ptr(), shared.as_ptr());
+    }
+
     /// What a test does to an output, and to a plain vector beside it.
     #[derive(Clone, Debug)]
     enum Step {
@@ -381,6 +444,7 @@ mod tests {
         Truncate,
         Insert(usize),
         Consume(usize),
+        Append(usize, usize, usize),
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -392,6 +456,7 @@ mod tests {
             1 => Just(Step::Truncate),
             2 => (0usize..20).prop_map(Step::Insert),
             1 => (0usize..100_000).prop_map(Step::Consume),
+            1 => (0usize..100_000, 0usize..40_000, 0usize..100).prop_map(|(a, b, c)| Step::Append(a, b, c)),
         ]
     }
 
@@ -415,6 +480,16 @@ mod tests {
                         output.insert_at(mark, &bytes(len));
                         model.splice(at..at, bytes(len));
                     },
+                    Step::Append(first, shared, sent) => {
+                        let mut other = Output::new();
+                        other.extend(&bytes(first));
+                        other.push_shared(bytes(shared).into());
+                        let sent = sent.min(other.len());
+                        other.consume(sent);
+                        output.append(&mut other);
+                        model.extend(bytes(first + shared - sent));
+                        prop_assert!(other.is_empty() && other.mark().0 == (first + shared) as u64);
+                    }
                     Step::Consume(len) => {
                         let len = len.min(output.len());
                         output.consume(len);

@@ -2,6 +2,7 @@
 
 use slab::Slab;
 
+use super::pubsub::Subscriptions;
 use crate::commands::CommandId;
 use crate::net::{Peer, Token};
 use crate::resp::output::Mark;
@@ -72,6 +73,10 @@ pub struct Client {
     pub no_touch: bool,
     /// `MONITOR`.
     pub monitor: bool,
+    /// What it is subscribed to, if to anything.
+    pub subscriptions: Option<Box<Subscriptions>>,
+    /// Messages added to its output since that was last empty.
+    pub pushes_unsent: u64,
     /// Why its requests wait.
     pub blocked: Option<Blocked>,
     /// It is to be closed once its output is sent, or at once; no further request is run.
@@ -125,11 +130,18 @@ impl Client {
             + self.name.len()
             + self.lib_name.len()
             + self.lib_ver.len()
+            + self.subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.memory_bytes())
     }
 
     /// What kind of client it is. One that monitors is normal.
     pub fn class(&self) -> ClientClass {
-        ClientClass::Normal
+        if self.subscriptions.is_some() { ClientClass::Pubsub } else { ClientClass::Normal }
+    }
+
+    /// Whether it can be told apart only by the command what answers a request and what is a message: it may then send
+    /// only what has to do with subscriptions.
+    pub fn is_only_subscriber(&self) -> bool {
+        self.subscriptions.is_some() && self.protocol == Protocol::Resp2
     }
 
     /// Makes it what it was when it connected (`RESET`); `authenticated` says whether no password is asked for. What
@@ -188,6 +200,8 @@ impl Clients {
             no_evict: false,
             no_touch: false,
             monitor: false,
+            subscriptions: None,
+            pushes_unsent: 0,
             blocked: None,
             closing: false,
             doomed: false,

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use super::pubsub::Kind;
 use super::{Client, State};
 use crate::resp::Protocol;
 
-/// What `CLIENT LIST` says of a client, without a line end: the fields of Redis 7.0 in their order, then those that came
-/// later, in the order of Valkey 9.1.
+/// What `CLIENT LIST` says of a client, without a line end: the fields of Redis 7.0 in their order, those that came later
+/// in the order of Valkey 9.1, and one that is ours: `pushes`, the messages added to its output since that was last empty.
 pub fn describe(state: &State, client: &Client) -> String {
     let mut line = String::with_capacity(400);
     write_identity(&mut line, state, client);
@@ -16,10 +17,11 @@ pub fn describe(state: &State, client: &Client) -> String {
 }
 
 fn write_identity(line: &mut String, state: &State, client: &Client) {
+    let subscribed = |kind| client.subscriptions.as_ref().map_or(0, |all| all.len(kind));
     let seconds_since = |us: u64| state.now.monotonic_us.saturating_sub(us) / 1_000_000;
     let _ = write!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi=-1 ",
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} multi=-1 ",
         client.id,
         client.peer.address,
         client.peer.local_address,
@@ -29,6 +31,9 @@ fn write_identity(line: &mut String, state: &State, client: &Client) {
         seconds_since(client.last_interaction_us),
         client.flags(),
         client.db,
+        subscribed(Kind::Channel),
+        subscribed(Kind::Pattern),
+        subscribed(Kind::ShardChannel),
     );
 }
 
@@ -53,7 +58,7 @@ fn write_session(line: &mut String, state: &State, client: &Client) {
     let _ = write!(
         line,
         "events={} cmd={command} user=default redir=-1 resp={} capa={} watch=0 lib-name={} lib-ver={} tot-net-in={} \
-         tot-net-out={} tot-cmds={}",
+         tot-net-out={} tot-cmds={} pushes={}",
         if client.output.is_empty() { "r" } else { "rw" },
         if client.protocol == Protocol::Resp3 { 3 } else { 2 },
         if client.capa_redirect { "r" } else { "" },
@@ -62,6 +67,7 @@ fn write_session(line: &mut String, state: &State, client: &Client) {
         client.net_in,
         client.net_out,
         client.commands,
+        client.pushes_unsent,
     );
 }
 
@@ -70,6 +76,7 @@ impl Client {
     pub fn flags(&self) -> String {
         let letters = [
             (self.monitor, 'O'),
+            (self.subscriptions.is_some(), 'P'),
             (self.blocked.is_some(), 'b'),
             (self.closing && !self.doomed, 'c'),
             (self.doomed, 'A'),
@@ -106,7 +113,7 @@ mod tests {
         assert_eq!(
             names.join(" "),
             "id addr laddr fd name age idle flags db sub psub ssub multi qbuf qbuf-free argv-mem multi-mem rbs rbp obl \
-             oll omem tot-mem events cmd user redir resp capa watch lib-name lib-ver tot-net-in tot-net-out tot-cmds"
+             oll omem tot-mem events cmd user redir resp capa watch lib-name lib-ver tot-net-in tot-net-out tot-cmds pushes"
         );
     }
 

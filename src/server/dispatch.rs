@@ -3,7 +3,7 @@
 use super::client::ReplyMode;
 use super::look_ahead::Ahead;
 use super::{Blocked, Server, State};
-use crate::commands::table::{DENYOOM, LOADING, NO_AUTH, WRITE};
+use crate::commands::table::{DENYOOM, LOADING, NO_AUTH, SUBSCRIBING, WHILE_SUBSCRIBED, WRITE};
 use crate::commands::{CommandError, CommandId, Ctx, shown};
 use crate::log::Level;
 use crate::net::Token;
@@ -20,17 +20,26 @@ impl Server {
         reply: &mut Reply,
     ) {
         let start = reply.output.mark();
-        match self.state.check(token, args, ahead.command) {
+        let command = match self.state.check(token, args, ahead.command) {
             Ok(id) if self.state.must_wait(id) => {
                 self.state.clients.get_mut(token).blocked = Some(Blocked::Paused);
                 self.state.postponed = true;
                 return;
             }
-            Ok(id) => self.call(token, id, args, ahead, reply),
-            Err(refused) => self.state.refuse_request(token, refused, args, reply),
-        }
+            Ok(id) => {
+                self.call(token, id, args, ahead, reply);
+                Some(id)
+            }
+            Err(refused) => {
+                self.state.refuse_request(token, refused, args, reply);
+                None
+            }
+        };
         if self.state.clients.get(token).reply_mode != ReplyMode::On {
-            self.state.leave_out_reply(token, start, reply);
+            self.state.leave_out_reply(token, command, start, reply);
+        }
+        if self.state.pushed {
+            self.state.append_pushed(token, reply);
         }
         self.state.check_reply_limit(token, reply);
     }
@@ -76,6 +85,9 @@ impl Server {
         if keyspace.has_expired() {
             state.keys_expired(keyspace.take_expired());
         }
+        if !keyspace.notices.is_empty() {
+            state.tell_notices(keyspace.notices.take());
+        }
         state.effects.command_ended(db_index, state.dirty != dirty, args.iter());
         let reply_bytes = reply.output.len() - written;
         state.command_ended(token, id, args, started_ns, ahead.wire_bytes, reply_bytes);
@@ -119,18 +131,33 @@ impl State {
         refused.error.reply(reply);
     }
 
-    /// `CLIENT REPLY` is not on: takes the reply back where it says so.
+    /// `CLIENT REPLY` is not on: takes the reply back where it says so. What `SUBSCRIBE` and its like answer is a message,
+    /// and messages are always sent.
     #[cold]
-    fn leave_out_reply(&mut self, token: Token, start: Mark, reply: &mut Reply) {
+    fn leave_out_reply(
+        &mut self,
+        token: Token,
+        command: Option<CommandId>,
+        start: Mark,
+        reply: &mut Reply,
+    ) {
         let client = self.clients.get_mut(token);
-        match client.reply_mode {
-            ReplyMode::On => {}
-            ReplyMode::SkipNext => client.reply_mode = ReplyMode::Skip,
-            ReplyMode::Off => reply.output.truncate(start),
+        let leaves_out = match client.reply_mode {
+            ReplyMode::On => false,
+            ReplyMode::Off => true,
+            ReplyMode::SkipNext => {
+                client.reply_mode = ReplyMode::Skip;
+                false
+            }
             ReplyMode::Skip => {
                 client.reply_mode = ReplyMode::On;
-                reply.output.truncate(start);
+                true
             }
+        };
+        let subscribes =
+            command.is_some_and(|id| self.registry.get(id).command.flags.has(SUBSCRIBING));
+        if leaves_out && !subscribes {
+            reply.output.truncate(start);
         }
     }
 
@@ -187,6 +214,9 @@ impl State {
         if flags.has(DENYOOM) && self.out_of_memory() {
             return error(Some(id), CommandError::OutOfMemory);
         }
+        if self.clients.get(token).is_only_subscriber() && !flags.has(WHILE_SUBSCRIBED) {
+            return error(Some(id), not_while_subscribed(&self.registry.get(id).full_name));
+        }
         Ok(id)
     }
 
@@ -224,6 +254,14 @@ impl State {
         self.config.maxmemory > 0
             && self.environment.allocated_bytes() as u64 > self.config.maxmemory
     }
+}
+
+/// RESP2 does not tell messages from replies: whoever is subscribed may ask for little else.
+fn not_while_subscribed(command: &str) -> CommandError {
+    CommandError::Message(format!(
+        "ERR Can't execute '{command}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+         context"
+    ))
 }
 
 /// Bytes of a name, and of all arguments together, that an error repeats.

@@ -208,15 +208,13 @@ impl Server {
         reply
     }
 
-    fn give_back_reply(&mut self, token: Token, reply: Reply) {
+    fn give_back_reply(&mut self, token: Token, mut reply: Reply) {
+        self.state.append_pushed(token, &mut reply);
         let client = self.state.clients.get_mut(token);
-        // What others have sent to this client meanwhile comes after its own replies.
-        let pushed = std::mem::replace(&mut client.output, reply.output);
-        if !pushed.is_empty() {
-            client.output.extend(&pushed.to_vec());
-        }
+        client.output = reply.output;
         if !client.output.is_empty() {
             self.state.write_later(token);
+            self.state.pushed = false;
         } else if let Some(buffer) = client.output.take_buffer() {
             self.state.keep_buffer(buffer);
         }

@@ -86,6 +86,7 @@ impl State {
             && client.blocked.is_none()
             && !client.input_pending // what it has asked for is yet to be run
             && !client.monitor
+            && client.subscriptions.is_none()
             && idle_us > u64::from(self.config.timeout) * 1_000_000
     }
 }

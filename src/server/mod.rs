@@ -18,6 +18,7 @@ mod look_ahead;
 mod monitor;
 mod notify;
 mod pause;
+pub mod pubsub;
 mod reconfigure;
 mod service;
 mod shutdown;
@@ -55,6 +56,7 @@ use crate::keyspace::Keyspace;
 use crate::log::Level;
 use crate::net::{Actions, Close, LoopStats, Token};
 use crate::resp::Batch;
+use pubsub::PubSub;
 
 /// Warm buffers kept for the next replies.
 const SPARE_BUFFERS_MAX: usize = 64;
@@ -119,8 +121,12 @@ pub struct State {
     pub cron_paused: bool,
     /// Clients that watch all commands.
     pub monitors: Vec<Token>,
+    /// Who is subscribed to what.
+    pub pubsub: PubSub,
     /// What the loop is to do at the end of the turn.
     pub actions: Actions,
+    /// Output was added to some client: the one that is running may have been sent something beside its reply.
+    pushed: bool,
     pending_input: Vec<Token>,
     spare_buffers: Vec<Vec<u8>>,
     postponed: bool,
@@ -168,6 +174,8 @@ impl Server {
             active_expire: true,
             cron_paused: false,
             monitors: Vec::new(),
+            pubsub: PubSub::new(keyspace.hash_key()),
+            pushed: false,
             actions: Actions::default(),
             pending_input: Vec::new(),
             spare_buffers: Vec::new(),
@@ -216,6 +224,7 @@ impl State {
         );
         keyspace.policy.log_factor = self.config.lfu_log_factor;
         keyspace.policy.decay_minutes = self.config.lfu_decay_time;
+        self.apply_notice_config(keyspace);
         self.apply_timing_config();
         self.apply_limit_config();
         if self.config.requirepass.is_empty() {
@@ -233,6 +242,7 @@ impl State {
 
     /// Output was added to a client: it is written at the end of the turn.
     pub fn write_later(&mut self, token: Token) {
+        self.pushed = true;
         if let Some(client) = self.clients.find_mut(token)
             && !client.write_pending
         {

@@ -77,7 +77,10 @@ impl Service for Server {
 
     fn disconnected(&mut self, token: Token, why: Disconnect) {
         let state = &mut self.state;
-        let Some(client) = state.clients.remove(token) else { return };
+        let Some(mut client) = state.clients.remove(token) else { return };
+        if let Some(subscriptions) = client.subscriptions.take() {
+            state.end_subscriptions(*subscriptions);
+        }
         if client.monitor {
             state.monitors.retain(|&watcher| watcher != token);
         }
@@ -110,6 +113,7 @@ impl Service for Server {
         client.last_interaction_us = now_us;
         if client.output.is_empty() {
             client.over_soft_limit_since_us = None;
+            client.pushes_unsent = 0;
             if let Some(buffer) = client.output.take_buffer() {
                 state.keep_buffer(buffer);
             }

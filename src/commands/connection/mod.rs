@@ -47,16 +47,16 @@ pub const COMMANDS: &[Command] = &[
         "O(1)",
         "Handshakes with the server.",
     ),
-    command("ping", AtLeast(1), FAST, &[], session::ping)
+    command("ping", AtLeast(1), FAST.and(WHILE_SUBSCRIBED), &[], session::ping)
         .docs("1.0.0", "[message]", "O(1)", "Returns the server's liveliness response.")
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"]),
-    command("quit", AtLeast(1), ALWAYS, &[], session::quit).docs(
+    command("quit", AtLeast(1), ALWAYS.and(WHILE_SUBSCRIBED), &[], session::quit).docs(
         "1.0.0",
         "",
         "O(1)",
         "Closes the connection.",
     ),
-    command("reset", Exactly(1), ALWAYS, &[], session::reset).docs(
+    command("reset", Exactly(1), ALWAYS.and(WHILE_SUBSCRIBED), &[], session::reset).docs(
         "6.2.0",
         "",
         "O(1)",

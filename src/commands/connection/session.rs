@@ -10,9 +10,14 @@ pub(super) fn echo(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// `PING [message]` -> `+PONG`, or the message. O(1).
+/// `PING [message]` -> `+PONG`, or the message; to a RESP2 client that is subscribed `pong` and the message. O(1).
 pub(super) fn ping(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     match args.len() {
+        1 | 2 if ctx.client().is_only_subscriber() => {
+            ctx.reply.array(2);
+            ctx.reply.bulk(b"pong");
+            ctx.reply.bulk(args.get(1).unwrap_or_default());
+        }
         1 => ctx.reply.simple("PONG"),
         2 => ctx.reply.bulk(args.bytes(1)),
         _ => {
@@ -35,6 +40,9 @@ pub(super) fn reset(ctx: &mut Ctx<'_>, _args: &Args<'_>) -> CommandResult {
     let open = ctx.server.config.requirepass.is_empty();
     let token = ctx.token;
     ctx.server.monitors.retain(|&watcher| watcher != token);
+    if let Some(subscriptions) = ctx.client_mut().subscriptions.take() {
+        ctx.server.end_subscriptions(*subscriptions);
+    }
     ctx.client_mut().reset(open);
     ctx.reply.protocol = ctx.client().protocol;
     ctx.reply.simple("RESET");

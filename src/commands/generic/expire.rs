@@ -1,6 +1,7 @@
 //! Expire times: set, removed, asked for. Within the server they are Unix milliseconds.
 
 use crate::commands::{CommandError, CommandResult, Ctx};
+use crate::config::KeyspaceEvents;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
 
@@ -39,12 +40,15 @@ fn set_expire(ctx: &mut Ctx<'_>, args: &Args<'_>, unit_ms: i64, base_ms: i64) ->
         ctx.reply.integer(0);
         return Ok(());
     };
-    if at_ms <= ctx.now_ms() {
+    let event = if at_ms <= ctx.now_ms() {
         ctx.db.remove(slot);
+        "del"
     } else {
         ctx.db.set_expire_at(slot, Some(at_ms));
-    }
+        "expire"
+    };
     ctx.modified(key);
+    ctx.notify(KeyspaceEvents::GENERIC, event, key);
     ctx.reply.integer(1);
     Ok(())
 }
@@ -106,6 +110,7 @@ pub(super) fn persist(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     if let Some(slot) = found {
         ctx.db.set_expire_at(slot, None);
         ctx.modified(key);
+        ctx.notify(KeyspaceEvents::GENERIC, "persist", key);
     }
     ctx.reply.integer(i64::from(found.is_some()));
     Ok(())

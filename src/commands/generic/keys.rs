@@ -1,6 +1,7 @@
 //! What can be asked of keys or done to them whatever they hold: is it there, what is it, which ones are there, away.
 
 use crate::commands::{CommandResult, Ctx};
+use crate::config::KeyspaceEvents;
 use crate::glob::Pattern;
 use crate::resp::Args;
 
@@ -10,6 +11,7 @@ pub(super) fn del(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     for key in args.tail(1).iter() {
         if ctx.db.delete(key) {
             ctx.modified(key);
+            ctx.notify(KeyspaceEvents::GENERIC, "del", key);
             deleted += 1;
         }
     }

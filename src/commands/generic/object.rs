@@ -19,7 +19,7 @@ pub(super) fn object(_ctx: &mut Ctx<'_>, _args: &Args<'_>) -> CommandResult {
 
 /// `OBJECT ENCODING key` -> Redis's name for how the value is stored, or null. O(1).
 pub(super) fn encoding(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    match ctx.db.find_peek(args.key(2)) {
+    match ctx.db.find_quietly(args.key(2)) {
         Some(slot) => ctx.reply.bulk(ctx.db.database().encoding_name(slot).as_bytes()),
         None => ctx.reply.null(),
     }
@@ -28,7 +28,7 @@ pub(super) fn encoding(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
 
 /// `OBJECT FREQ key` -> the logarithmic counter of uses, or null. O(1).
 pub(super) fn freq(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    let Some(slot) = ctx.db.find_peek(args.key(2)) else {
+    let Some(slot) = ctx.db.find_quietly(args.key(2)) else {
         ctx.reply.null();
         return Ok(());
     };
@@ -45,7 +45,7 @@ pub(super) fn freq(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
 
 /// `OBJECT IDLETIME key` -> seconds since the last use, or null. O(1).
 pub(super) fn idletime(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    let Some(slot) = ctx.db.find_peek(args.key(2)) else {
+    let Some(slot) = ctx.db.find_quietly(args.key(2)) else {
         ctx.reply.null();
         return Ok(());
     };
@@ -62,7 +62,7 @@ pub(super) fn idletime(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
 
 /// `OBJECT REFCOUNT key` -> how many keys share the value, or null. O(1).
 pub(super) fn refcount(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    match ctx.db.find_peek(args.key(2)) {
+    match ctx.db.find_quietly(args.key(2)) {
         Some(slot) if is_shared_integer(ctx, slot) => ctx.reply.integer(SHARED_REFCOUNT),
         Some(_) => ctx.reply.integer(1),
         None => ctx.reply.null(),

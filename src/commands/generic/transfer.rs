@@ -3,7 +3,8 @@
 //! Looking for the target may remove a key that is due, and a removal moves slots: so the target comes first.
 
 use crate::commands::{CommandError, CommandResult, Ctx};
-use crate::dict::Slot;
+use crate::config::KeyspaceEvents;
+use crate::keyspace::Type;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
 
@@ -13,9 +14,16 @@ const SAME_OBJECT: CommandError =
 /// `RENAME key newkey` -> `+OK`; what `newkey` held is gone. O(1).
 pub(super) fn rename(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let (key, new_key) = (args.key(1), args.key(2));
+    let replaced = type_of(ctx, ctx.db.index, new_key).filter(|_| key != new_key);
     let slot = ctx.db.find_write(key).ok_or(CommandError::NoSuchKey)?;
     if key != new_key {
-        move_key(ctx, slot, key, ctx.db.index, new_key);
+        let kind = ctx.db.database().entry(slot).kind();
+        ctx.db.move_at(slot, ctx.db.index, new_key);
+        ctx.modified(key);
+        ctx.modified(new_key);
+        ctx.notify(KeyspaceEvents::GENERIC, "rename_from", key);
+        ctx.notify(KeyspaceEvents::GENERIC, "rename_to", new_key);
+        notify_replaced(ctx, replaced, kind, ctx.db.index, new_key);
     }
     ctx.reply.ok();
     Ok(())
@@ -27,7 +35,11 @@ pub(super) fn renamenx(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let is_free = ctx.db.find(new_key).is_none();
     let slot = ctx.db.find_write(key).ok_or(CommandError::NoSuchKey)?;
     if is_free {
-        move_key(ctx, slot, key, ctx.db.index, new_key);
+        ctx.db.move_at(slot, ctx.db.index, new_key);
+        ctx.modified(key);
+        ctx.modified(new_key);
+        ctx.notify(KeyspaceEvents::GENERIC, "rename_from", key);
+        ctx.notify(KeyspaceEvents::GENERIC, "rename_to", new_key);
     }
     ctx.reply.integer(i64::from(is_free));
     Ok(())
@@ -43,16 +55,29 @@ pub(super) fn move_to_db(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let is_free = ctx.db.keyspace.db(target).find(key).is_none();
     let found = ctx.db.find_write(key).filter(|_| is_free);
     if let Some(slot) = found {
-        move_key(ctx, slot, key, target, key);
+        ctx.db.move_at(slot, target, key);
+        ctx.modified(key);
+        ctx.modified_in(target, key);
+        ctx.notify(KeyspaceEvents::GENERIC, "move_from", key);
+        ctx.notify_in(KeyspaceEvents::GENERIC, "move_to", target, key);
     }
     ctx.reply.integer(i64::from(found.is_some()));
     Ok(())
 }
 
-fn move_key(ctx: &mut Ctx<'_>, slot: Slot, key: &[u8], target: usize, new_key: &[u8]) {
-    ctx.db.move_at(slot, target, new_key);
-    ctx.modified(key);
-    ctx.modified_in(target, new_key);
+/// The type of a key in any database.
+fn type_of(ctx: &mut Ctx<'_>, db: usize, key: &[u8]) -> Option<Type> {
+    let mut db = ctx.db.keyspace.db(db);
+    db.find(key).map(|slot| db.database().entry(slot).kind())
+}
+
+/// Tells that a key of type `replaced` was there before the one of type `kind`.
+fn notify_replaced(ctx: &mut Ctx<'_>, replaced: Option<Type>, kind: Type, db: usize, key: &[u8]) {
+    let Some(replaced) = replaced else { return };
+    ctx.notify_in(KeyspaceEvents::OVERWRITTEN, "overwritten", db, key);
+    if replaced != kind {
+        ctx.notify_in(KeyspaceEvents::TYPE_CHANGED, "type_changed", db, key);
+    }
 }
 
 /// `COPY source destination [DB destination-db] [REPLACE]` -> whether it was copied. O(1) for strings: long ones are
@@ -63,11 +88,14 @@ pub(super) fn copy(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     if target == ctx.db.index && key == new_key {
         return Err(SAME_OBJECT);
     }
-    let is_free = ctx.db.keyspace.db(target).find(new_key).is_none();
-    let found = ctx.db.find_read(key).filter(|_| is_free || replace);
+    let replaced = type_of(ctx, target, new_key);
+    let found = ctx.db.find_read(key).filter(|_| replaced.is_none() || replace);
     if let Some(slot) = found {
+        let kind = ctx.db.database().entry(slot).kind();
         ctx.db.copy_at(slot, target, new_key);
         ctx.modified_in(target, new_key);
+        ctx.notify_in(KeyspaceEvents::GENERIC, "copy_to", target, new_key);
+        notify_replaced(ctx, replaced, kind, target, new_key);
     }
     ctx.reply.integer(i64::from(found.is_some()));
     Ok(())

@@ -5,6 +5,7 @@
 
 use super::equals;
 use crate::commands::{CommandError, CommandResult, Ctx};
+use crate::config::KeyspaceEvents;
 use crate::keyspace::{StringValue, WrongType};
 use crate::resp::Args;
 use crate::types::digest::string_digest;
@@ -101,6 +102,7 @@ pub(super) fn delifeq(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     if let Some(slot) = found.filter(|_| deletes) {
         ctx.db.remove(slot);
         ctx.modified(key);
+        ctx.notify(KeyspaceEvents::GENERIC, "del", key);
     }
     ctx.reply.integer(i64::from(deletes));
     Ok(())
@@ -128,6 +130,7 @@ pub(super) fn delex(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     if deletes {
         ctx.db.remove(slot);
         ctx.modified(key);
+        ctx.notify(KeyspaceEvents::GENERIC, "del", key);
     }
     ctx.reply.integer(i64::from(deletes));
     Ok(())

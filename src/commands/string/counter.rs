@@ -1,6 +1,7 @@
 //! Strings that are numbers.
 
 use crate::commands::{CommandError, CommandResult, Ctx};
+use crate::config::KeyspaceEvents;
 use crate::keyspace::{Expiry, NewString, StringValue};
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
@@ -48,13 +49,14 @@ fn add(ctx: &mut Ctx<'_>, key: &[u8], increment: i64) -> CommandResult {
             StringValue::Bytes(bytes) => {
                 let number = parse_i64(bytes).ok_or(CommandError::NotAnInteger)?;
                 let sum = number.checked_add(increment).ok_or(OVERFLOW)?;
-                ctx.db.set_string_at(Some(slot), key, NewString::Int(sum), Expiry::Keep);
+                ctx.db.update_string_at(slot, key, NewString::Int(sum));
                 sum
             }
             StringValue::Shared(_) => return Err(CommandError::NotAnInteger),
         },
     };
     ctx.modified(key);
+    ctx.notify(KeyspaceEvents::STRING, "incrby", key);
     ctx.reply.integer(sum);
     Ok(())
 }
@@ -74,8 +76,13 @@ pub(super) fn incrbyfloat(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let increment = LongDouble::parse(args.bytes(2)).ok_or(CommandError::NotAFloat)?;
     let sum = number.checked_add(increment).ok_or(NO_SUM)?.to_string();
     // Never an integer to `OBJECT ENCODING`, even where it looks like one: as in Redis.
-    ctx.db.set_string_at(found, key, NewString::Bytes(sum.as_bytes()), Expiry::Keep);
+    let value = NewString::Bytes(sum.as_bytes());
+    match found {
+        Some(slot) => ctx.db.update_string_at(slot, key, value),
+        None => ctx.db.set_string_at(None, key, value, Expiry::Clear),
+    }
     ctx.modified(key);
+    ctx.notify(KeyspaceEvents::STRING, "incrbyfloat", key);
     ctx.reply.bulk(sum.as_bytes());
     Ok(())
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::commands::{CommandError, CommandResult, Ctx};
+use crate::config::KeyspaceEvents;
 use crate::keyspace::{Expiry, NewString};
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
@@ -28,6 +29,7 @@ pub(super) fn append(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         }
     };
     ctx.modified(key);
+    ctx.notify(KeyspaceEvents::STRING, "append", key);
     ctx.reply.integer(len as i64);
     Ok(())
 }
@@ -56,6 +58,7 @@ pub(super) fn setrange(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         }
     }
     ctx.modified(key);
+    ctx.notify(KeyspaceEvents::STRING, "setrange", key);
     ctx.reply.integer(len.max(end) as i64);
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::options::{GETEX, Lifetime, Options, expire_at_ms};
 use super::reply_string;
 use crate::commands::{CommandError, CommandResult, Ctx};
+use crate::config::KeyspaceEvents;
 use crate::keyspace::StringValue;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
@@ -25,6 +26,7 @@ pub(super) fn getdel(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     if let Some(slot) = found {
         ctx.db.remove(slot);
         ctx.modified(key);
+        ctx.notify(KeyspaceEvents::GENERIC, "del", key);
     }
     Ok(())
 }
@@ -46,13 +48,23 @@ pub(super) fn getex(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     };
     reply_string(ctx.reply, Some(value));
     let now_ms = ctx.now_ms();
-    match options.lifetime {
-        Lifetime::Until(..) if new_ms.is_some_and(|at_ms| at_ms <= now_ms) => ctx.db.remove(slot),
-        Lifetime::Until(..) => ctx.db.set_expire_at(slot, new_ms),
-        Lifetime::Persist if old_ms.is_some() => ctx.db.set_expire_at(slot, None),
+    let event = match options.lifetime {
+        Lifetime::Until(..) if new_ms.is_some_and(|at_ms| at_ms <= now_ms) => {
+            ctx.db.remove(slot);
+            "del"
+        }
+        Lifetime::Until(..) => {
+            ctx.db.set_expire_at(slot, new_ms);
+            "expire"
+        }
+        Lifetime::Persist if old_ms.is_some() => {
+            ctx.db.set_expire_at(slot, None);
+            "persist"
+        }
         _ => return Ok(()),
-    }
+    };
     ctx.modified(key);
+    ctx.notify(KeyspaceEvents::GENERIC, event, key);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Several keys at once, all or none.
 
 use super::options::{MSETEX, Options};
-use super::reply_string;
+use super::{reply_string, stored};
 use crate::commands::{CommandError, CommandResult, Ctx};
 use crate::keyspace::{Expiry, NewString};
 use crate::resp::Args;
@@ -81,7 +81,7 @@ fn set_pairs(
     for at in pairs {
         let key = args.key(at);
         ctx.db.set_string(key, NewString::encode(args.bytes(at + 1)), expiry);
-        ctx.modified(key);
+        stored(ctx, key, expiry);
     }
 }
 

@@ -9,9 +9,10 @@ mod many;
 mod options;
 mod set;
 
-use super::Command;
 use super::table::*;
-use crate::keyspace::StringValue;
+use super::{Command, Ctx};
+use crate::config::KeyspaceEvents;
+use crate::keyspace::{Expiry, StringValue};
 use crate::resp::Reply;
 use Arity::{AtLeast, Exactly};
 
@@ -202,6 +203,16 @@ fn reply_string(reply: &mut Reply, value: Option<StringValue<'_>>) {
         Some(StringValue::Int(number)) => reply.bulk_integer(number),
         Some(StringValue::Bytes(bytes)) => reply.bulk(bytes),
         Some(StringValue::Shared(bytes)) => reply.bulk_shared(bytes),
+    }
+}
+
+/// What follows when `key` was set to a string as a whole.
+#[inline]
+fn stored(ctx: &mut Ctx<'_>, key: &[u8], expiry: Expiry) {
+    ctx.modified(key);
+    ctx.notify(KeyspaceEvents::STRING, "set", key);
+    if matches!(expiry, Expiry::At(_)) {
+        ctx.notify(KeyspaceEvents::GENERIC, "expire", key);
     }
 }
 

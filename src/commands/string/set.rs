@@ -1,7 +1,7 @@
 //! Storing a value whole: `SET` and its older forms.
 
 use super::options::{Clock, Options, SET, expire_at_ms};
-use super::reply_string;
+use super::{reply_string, stored};
 use crate::commands::{CommandResult, Ctx};
 use crate::keyspace::{Expiry, NewString};
 use crate::resp::Args;
@@ -13,7 +13,7 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     }
     let key = args.key(1);
     ctx.db.set_string(key, NewString::encode(args.bytes(2)), Expiry::Clear);
-    ctx.modified(key);
+    stored(ctx, key, Expiry::Clear);
     ctx.reply.ok();
     Ok(())
 }
@@ -33,7 +33,7 @@ fn set_with_options(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     }
     if sets {
         ctx.db.set_string_at(found, key, NewString::encode(args.bytes(2)), expiry);
-        ctx.modified(key);
+        stored(ctx, key, expiry);
     }
     match (options.get, sets) {
         (true, _) => {}
@@ -49,7 +49,7 @@ pub(super) fn setnx(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let found = ctx.db.find_write(key).is_some();
     if !found {
         ctx.db.set_string_at(None, key, NewString::encode(args.bytes(2)), Expiry::Clear);
-        ctx.modified(key);
+        stored(ctx, key, Expiry::Clear);
     }
     ctx.reply.integer(i64::from(!found));
     Ok(())
@@ -69,7 +69,7 @@ fn set_with_ttl(ctx: &mut Ctx<'_>, args: &Args<'_>, clock: Clock) -> CommandResu
     let key = args.key(1);
     let expiry = Expiry::At(expire_at_ms(ctx, clock, args.bytes(2))?);
     ctx.db.set_string(key, NewString::encode(args.bytes(3)), expiry);
-    ctx.modified(key);
+    stored(ctx, key, expiry);
     ctx.reply.ok();
     Ok(())
 }
@@ -81,7 +81,7 @@ pub(super) fn getset(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let old = found.map(|slot| ctx.db.string(slot)).transpose()?;
     reply_string(ctx.reply, old);
     ctx.db.set_string_at(found, key, NewString::encode(args.bytes(2)), Expiry::Clear);
-    ctx.modified(key);
+    stored(ctx, key, Expiry::Clear);
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use super::View;
 use super::text::Text;
 use crate::keyspace::Database;
+use crate::server::pubsub::Kind;
 use crate::server::{Pause, PauseKind};
 
 /// The name of no replication stream.
@@ -26,10 +27,10 @@ pub(super) fn clients(view: &View<'_>, text: &mut Text) {
         ("client_recent_max_input_buffer", &largest_input),
         ("client_recent_max_output_buffer", &largest_output),
         ("blocked_clients", &clients.iter().filter(|client| client.blocked.is_some()).count()),
+        ("tracking_clients", &0),
+        ("pubsub_clients", &clients.iter().filter(|client| client.subscriptions.is_some()).count()),
     ]);
     text.zeros(&[
-        "tracking_clients",
-        "pubsub_clients",
         "watching_clients",
         "clients_in_timeout_table",
         "total_watched_keys",
@@ -107,7 +108,13 @@ pub(super) fn stats(view: &View<'_>, text: &mut Text) {
     ]);
     text.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
     keys_found_and_gone(view, text);
-    text.zeros(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels"]);
+    for (name, kind) in [
+        ("pubsub_channels", Kind::Channel),
+        ("pubsub_patterns", Kind::Pattern),
+        ("pubsubshard_channels", Kind::ShardChannel),
+    ] {
+        text.field(name, view.state.pubsub.topics(kind).len());
+    }
     text.zeros(&["latest_fork_usec", "total_forks", "migrate_cached_sockets"]);
     text.zeros(&["slave_expires_tracked_keys"]);
     text.zeros(&["active_defrag_hits", "active_defrag_misses"]);

@@ -23,9 +23,14 @@ import tempfile
 import time
 from pathlib import Path
 
-FILES = """unit/type/string unit/type/incr unit/quit unit/protocol unit/expire unit/scan unit/keyspace unit/slowlog
+FILES = """
+unit/type/string unit/type/incr
+unit/type/hash
+unit/quit unit/protocol unit/expire unit/scan unit/keyspace unit/slowlog
 unit/latency-monitor unit/info-command unit/info unit/introspection unit/introspection-2 unit/other unit/auth
-unit/querybuf unit/limits unit/networking unit/obuf-limits unit/pubsub unit/lazyfree unit/memefficiency""".split()
+unit/querybuf unit/limits unit/networking unit/obuf-limits unit/lazyfree unit/memefficiency
+unit/pubsub
+""".split()
 # The suite asks for these two; nothing is saved, so that no file of one run is seen by the next.
 SERVER_OPTIONS = ["--enable-debug-command", "yes", "--enable-protected-configs", "yes", "--save", ""]
 TAGS = "-slow -needs:repl -cluster"

@@ -46,6 +46,7 @@ impl Ctx<'_> {
 
     /// The same for a key of another database.
     pub fn modified_in(&mut self, db: usize, key: &[u8]) {
+        self.settle_expired();
         self.server.dirty += 1;
         self.server.key_changed(db, key);
     }
@@ -69,10 +70,15 @@ impl Ctx<'_> {
     /// What follows from the keys that the command has come across, before what follows from the command: those that have
     /// expired, then those that are new or missed.
     fn settle(&mut self) {
+        self.settle_expired();
+        self.server.tell_notices(self.db.keyspace.notices.take());
+    }
+
+    #[inline]
+    fn settle_expired(&mut self) {
         if self.db.keyspace.has_expired() {
             self.server.keys_expired(self.db.keyspace.take_expired());
         }
-        self.server.tell_notices(self.db.keyspace.notices.take());
     }
 
     /// Says what the log and the replicas get instead of the command as it came: for what depends on chance, on the time,

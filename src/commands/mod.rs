@@ -5,10 +5,12 @@ mod ctx;
 mod error;
 mod help;
 mod registry;
+mod scan;
 pub mod table;
 
 mod connection;
 mod generic;
+mod hash;
 mod pubsub;
 mod scripting;
 mod server;
@@ -25,6 +27,7 @@ use crate::resp::Args;
 /// All tables.
 pub const TABLES: &[(Group, &[Command])] = &[
     (Group::String, string::COMMANDS),
+    (Group::Hash, hash::COMMANDS),
     (Group::Generic, generic::COMMANDS),
     (Group::Connection, connection::COMMANDS),
     (Group::Server, server::COMMANDS),

@@ -260,6 +260,8 @@ pub const fn counted(count: usize, step: usize, flags: KeyFlags) -> KeySpec {
 pub enum Group {
     /// Strings.
     String,
+    /// Hashes.
+    Hash,
     /// Keys of any type.
     Generic,
     /// The connection itself.
@@ -277,6 +279,7 @@ impl Group {
     pub fn name(self) -> &'static str {
         match self {
             Self::String => "string",
+            Self::Hash => "hash",
             Self::Generic => "generic",
             Self::Connection => "connection",
             Self::Server => "server",
@@ -289,6 +292,7 @@ impl Group {
     pub fn category(self) -> Option<&'static str> {
         match self {
             Self::String => Some("string"),
+            Self::Hash => Some("hash"),
             Self::Generic => Some("keyspace"),
             Self::Connection => Some("connection"),
             Self::Server => None,

@@ -4,6 +4,9 @@
 //! can move without anyone but the index noticing.
 
 mod collections;
+mod sweep;
+
+pub use sweep::Sweep;
 
 use bytes::Bytes;
 use siphasher::sip::SipHasher13;
@@ -439,6 +442,7 @@ impl Database {
         let number = detached.object.map(|object| self.objects.insert(object).to_le_bytes());
         let value = number.as_ref().map_or(value, |number| &number[..]);
         self.put(None, name, kind, encoding, value, Attributes { expire_at_ms, access });
+        self.note_next_field_expiry(name, kind);
     }
 
     /// One step of a scan (see `Dict::scan`): calls `emit` with some entries and returns the next cursor, 0 at the end.
@@ -460,50 +464,12 @@ impl Database {
     pub fn random_entry(&self, random: impl FnMut() -> u64) -> Option<Entry<'_>> {
         self.dict.random(random).map(|handle| Entry::new(self.blocks.block(handle)))
     }
-
-    /// Looks at up to `buckets_max` buckets for keys that are due and removes those; `removed` gets each key and its object.
-    pub fn sweep_expired(
-        &mut self,
-        now_ms: i64,
-        buckets_max: usize,
-        mut removed: impl FnMut(Vec<u8>, Option<Object>),
-    ) -> Sweep {
-        let mut due = Vec::new();
-        let blocks = &self.blocks;
-        let swept = self.dict.sweep(
-            now_ms,
-            buckets_max,
-            |handle| Entry::new(blocks.block(handle)).expire_at_ms(),
-            &mut due,
-        );
-        for &handle in &due {
-            let key = Entry::new(self.blocks.block(handle)).key().to_vec();
-            let slot = self
-                .dict
-                .find(hash(self.hash_key, &key), |other| other == handle)
-                .expect("a due entry is in the index");
-            let object = self.remove(slot);
-            removed(key, object);
-        }
-        Sweep { expired: due.len(), buckets: swept.buckets, round_finished: swept.round_finished }
-    }
 }
 
 /// A key and its value outside of any database, on the way to another name or another database.
 pub struct Detached {
     block: Vec<u8>,
     object: Option<Object>,
-}
-
-/// What one step of the expiry sweep did.
-#[derive(Clone, Copy, Debug)]
-pub struct Sweep {
-    /// Keys removed.
-    pub expired: usize,
-    /// Buckets looked at.
-    pub buckets: usize,
-    /// Whether the sweep has come round to where it started.
-    pub round_finished: bool,
 }
 
 /// The hash of a key under a secret.

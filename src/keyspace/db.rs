@@ -8,8 +8,9 @@ use super::entry::Entry;
 use super::notices::Happening;
 use super::object::Object;
 use super::value::{NewString, StringValue, Type, WrongType};
-use super::{ExpiredKey, Keyspace};
+use super::{ExpiredFields, ExpiredKey, Keyspace};
 use crate::dict::{Handle, Slot};
+use crate::types::hash::Hash;
 
 /// Keys drawn before `random_key` looks at all of them: only a database full of keys that are due gets there.
 const RANDOM_KEY_TRIES: usize = 100;
@@ -91,7 +92,7 @@ impl Db<'_> {
     fn expire(&mut self, slot: Slot) {
         if !self.keyspace.expiry_frozen {
             let key = self.database().entry(slot).key().to_vec();
-            self.keyspace.expired.push(ExpiredKey { db: self.index, key });
+            self.keyspace.expired.push(ExpiredKey { db: self.index, key, fields: None });
             self.keyspace.stats.expired += 1;
             self.remove(slot);
         }
@@ -227,6 +228,47 @@ impl Db<'_> {
             self.remove(slot);
         }
         changed
+    }
+
+    /// Removes those of the fields `names` of the hash at `slot` that have expired, before a command changes or asks for
+    /// them: what the command finds must not depend on whether the sweep has come by. Returns the slot, or nothing if no
+    /// field is left and the key is gone with them. O(names).
+    #[inline]
+    pub fn expire_fields<'n>(
+        &mut self,
+        slot: Slot,
+        mut names: impl Iterator<Item = &'n [u8]> + Clone,
+    ) -> Option<Slot> {
+        let (now_ms, frozen) = (self.keyspace.now_ms, self.keyspace.expiry_frozen);
+        let hash = self.collection::<Hash>(slot).expect("the caller has checked the type");
+        let some_expired = || names.clone().any(|name| hash.is_expired(name, now_ms));
+        if frozen || !some_expired() {
+            return Some(slot);
+        }
+        self.remove_expired_fields(slot, &mut names)
+    }
+
+    #[cold]
+    fn remove_expired_fields(
+        &mut self,
+        slot: Slot,
+        names: &mut dyn Iterator<Item = &[u8]>,
+    ) -> Option<Slot> {
+        let (db, now_ms) = (self.index, self.keyspace.now_ms);
+        let key = self.database().entry(slot).key().to_vec();
+        let changed = self.change_at(slot, |hash: &mut Hash| {
+            let expired = names.filter(|name| hash.remove_if_expired(name, now_ms));
+            expired.map(<[u8]>::to_vec).collect::<Vec<_>>()
+        });
+        let fields = ExpiredFields { names: changed.result, emptied: changed.emptied };
+        self.keyspace.stats.expired_fields += fields.names.len() as u64;
+        self.keyspace.expired.push(ExpiredKey { db, key, fields: Some(fields) });
+        (!changed.emptied).then_some(slot)
+    }
+
+    /// Notes that a field of the hash at `slot` was given this expire time, so that the sweep finds it.
+    pub fn note_field_expiry(&mut self, slot: Slot, expire_at_ms: i64) {
+        self.database_mut().note_field_expiry(slot, expire_at_ms);
     }
 
     /// Sets `key` to a collection that is not empty, whatever it was before.

@@ -34,13 +34,24 @@ pub enum Garbage {
     Database(Box<Database>),
 }
 
-/// A key that was removed because it was due, for those who are to be told.
+/// A key that was removed because it was due, or lost fields that were, for those who are to be told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ExpiredKey {
     /// Its database.
     pub db: usize,
     /// The key.
     pub key: Vec<u8>,
+    /// Which fields it lost, if it is a hash that was not due as a whole.
+    pub fields: Option<ExpiredFields>,
+}
+
+/// Fields that a hash has lost because they were due.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExpiredFields {
+    /// Their names, at least one.
+    pub names: Vec<Vec<u8>>,
+    /// No field was left, so the key is gone, too.
+    pub emptied: bool,
 }
 
 /// Counters that INFO shows.
@@ -52,6 +63,8 @@ pub struct KeyspaceStats {
     pub misses: u64,
     /// Keys removed because they were due.
     pub expired: u64,
+    /// Fields of hashes removed because they were due.
+    pub expired_fields: u64,
     /// Values whose memory was handed out to be dropped elsewhere.
     pub lazy_freed: u64,
 }
@@ -177,7 +190,7 @@ impl Keyspace {
         }
     }
 
-    /// Removes some keys that are due; looks at no more than `buckets_max` buckets, and goes on where the last call
+    /// Removes some keys that are due, and fields of hashes; looks at no more than `buckets_max` buckets, and goes on where the last call
     /// stopped. Returns whether it came to the end of the last database: if not, there may be more that is due.
     pub fn sweep_expired(&mut self, buckets_max: usize) -> bool {
         if self.expiry_frozen || self.loading {
@@ -188,13 +201,14 @@ impl Keyspace {
             let (garbage, database) = (&mut self.garbage, &mut self.databases[self.sweep_next]);
             let garbage_before = garbage.len();
             let (index, expired) = (self.sweep_next, &mut self.expired);
-            let swept = database.sweep_expired(self.now_ms, budget, |key, object| {
-                expired.push(ExpiredKey { db: index, key });
+            let swept = database.sweep_expired(self.now_ms, budget, |key, fields, object| {
+                expired.push(ExpiredKey { db: index, key, fields });
                 if let Some(object) = object.filter(is_lazily_freed) {
                     garbage.push(Garbage::Object(object));
                 }
             });
             self.stats.expired += swept.expired as u64;
+            self.stats.expired_fields += swept.expired_fields as u64;
             self.stats.lazy_freed += (garbage.len() - garbage_before) as u64;
             budget = budget.saturating_sub(swept.buckets);
             if !swept.round_finished {

@@ -140,9 +140,16 @@ impl<'a> Args<'a> {
         Args { bytes: self.bytes, spans: self.spans.get(from..).unwrap_or_default() }
     }
 
+    /// The arguments before `to`; all if there are fewer.
+    pub fn head(&self, to: usize) -> Args<'a> {
+        Args { bytes: self.bytes, spans: self.spans.get(..to).unwrap_or(self.spans) }
+    }
+
     /// All arguments in order.
     #[inline]
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + use<'a> {
+    pub fn iter(
+        &self,
+    ) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + Clone + use<'a> {
         let bytes = self.bytes;
         self.spans.iter().map(move |span| &bytes[span.start..span.start + span.len])
     }

@@ -201,6 +201,19 @@ impl Reply {
         self.finish(deferred, self.resp3_or_array(b'~'), len);
     }
 
+    /// Makes what was written since a page of a scan: the next cursor, and an array of `len` elements.
+    pub fn finish_page(&mut self, deferred: Deferred, cursor: u64, len: usize) {
+        let mut header = Vec::with_capacity(64);
+        let mut buffer = itoa::Buffer::new();
+        let digits = buffer.format(cursor).as_bytes();
+        push_header(&mut header, b'*', 2);
+        push_header(&mut header, b'$', digits.len());
+        header.extend_from_slice(digits);
+        header.extend_from_slice(b"\r\n");
+        push_header(&mut header, b'*', len);
+        self.output.insert_at(deferred.0, &header);
+    }
+
     fn finish(&mut self, deferred: Deferred, kind: u8, len: usize) {
         let mut header = Vec::with_capacity(24);
         push_header(&mut header, kind, len);
@@ -311,6 +324,16 @@ mod tests {
         let mut reply = Reply::default();
         reply.error_bytes(b"ERR \xff");
         assert_eq!(reply.output.to_vec(), b"-ERR \xff\r\n");
+    }
+
+    #[test]
+    fn a_page_gets_its_cursor_afterwards() {
+        let page = written(Protocol::Resp2, |reply| {
+            let page = reply.deferred();
+            reply.bulk(b"a");
+            reply.finish_page(page, u64::MAX, 1);
+        });
+        assert_eq!(page, "*2\r\n$20\r\n18446744073709551615\r\n*1\r\n$1\r\na\r\n");
     }
 
     #[test]

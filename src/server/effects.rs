@@ -77,6 +77,13 @@ impl Effects {
         self.flush();
     }
 
+    /// What happened while no command was running does not wait for the next one.
+    pub fn settle(&mut self) {
+        if !self.ends.is_empty() && !self.in_transaction {
+            self.flush();
+        }
+    }
+
     /// Takes the stream of this turn.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.stream)

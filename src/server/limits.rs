@@ -32,6 +32,21 @@ impl State {
         }
     }
 
+    /// Unsent bytes at which a client is closed: what a command that makes its reply up, rather than reading it, must not
+    /// pass.
+    pub fn unsent_max(&self, token: Token) -> usize {
+        let limits = &self.config.client_output_buffer_limit;
+        let limit = match self.clients.get(token).class() {
+            ClientClass::Normal | ClientClass::Master => limits.normal,
+            ClientClass::Replica => limits.replica,
+            ClientClass::Pubsub => limits.pubsub,
+        };
+        match limit.hard_bytes {
+            0 => usize::MAX,
+            bytes => usize::try_from(bytes).unwrap_or(usize::MAX),
+        }
+    }
+
     /// Follows the limits: below all of them a client that has said who it is need not be looked at.
     pub(super) fn apply_limit_config(&mut self) {
         let limits = &self.config.client_output_buffer_limit;

@@ -6,7 +6,7 @@
 use super::State;
 use super::pubsub::Kind;
 use crate::config::KeyspaceEvents;
-use crate::keyspace::{ExpiredKey, Happening, Keyspace, Notice};
+use crate::keyspace::{ExpiredFields, ExpiredKey, Happening, Keyspace, Notice};
 
 /// The class and the name of what the keyspace notes.
 const NOTICES: [(Happening, u16, &str); 4] = [
@@ -58,14 +58,30 @@ impl State {
         }
     }
 
-    /// Keys were removed because they were due: all that follows from a change follows from this one, too.
+    /// Keys or fields were removed because they were due: all that follows from a change follows from this one, too.
     #[cold]
     pub(crate) fn keys_expired(&mut self, expired: Vec<ExpiredKey>) {
-        for ExpiredKey { db, key } in expired {
+        for ExpiredKey { db, key, fields } in expired {
             self.key_changed(db, &key);
-            self.notify(KeyspaceEvents::EXPIRED, "expired", db, &key);
-            self.effects.add(db, [&b"DEL"[..], &key].into_iter());
+            match fields {
+                None => {
+                    self.notify(KeyspaceEvents::EXPIRED, "expired", db, &key);
+                    self.effects.add(db, [&b"DEL"[..], &key].into_iter());
+                }
+                Some(fields) => self.fields_expired(db, &key, &fields),
+            }
         }
+    }
+
+    /// HDEL of the last field removes the key wherever it is repeated: no DEL has to follow.
+    fn fields_expired(&mut self, db: usize, key: &[u8], fields: &ExpiredFields) {
+        self.notify(KeyspaceEvents::HASH, "hexpired", db, key);
+        if fields.emptied {
+            self.notify(KeyspaceEvents::GENERIC, "del", db, key);
+        }
+        let names = fields.names.iter().map(Vec::as_slice);
+        let hdel: Vec<&[u8]> = [&b"HDEL"[..], key].into_iter().chain(names).collect();
+        self.effects.add(db, hdel.into_iter());
     }
 
     /// A key has another value than before, or none: whoever watches it is told.

@@ -19,6 +19,8 @@ use packed::{Entries, Form};
 
 /// Random fields that may turn out to be expired before all others are looked at.
 const RANDOM_TRIES: usize = 16;
+/// The sweep of a hash without expire times.
+const NOTHING_TO_SWEEP: Sweep = Sweep { removed: 0, steps: 0, round_finished: true };
 
 /// What a hash has to know to change: its limits, the secret of a table's hash function, and the time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -168,6 +170,11 @@ impl Hash {
         }
     }
 
+    /// Removes a field if it has expired. Returns whether it did. O(1).
+    pub fn remove_if_expired(&mut self, name: &[u8], now_ms: i64) -> bool {
+        self.as_ref().is_expired(name, now_ms) && !self.remove(name, now_ms)
+    }
+
     /// Removes fields that have expired, which `removed` sees before. Takes up to `steps_max` steps, each a field of a
     /// listpack or a bucket of a table with about 7, and goes on from there the next time. A table gives a field up to
     /// 16 ms more.
@@ -178,14 +185,12 @@ impl Hash {
         removed: impl FnMut(Field<'_>),
     ) -> Sweep {
         match self {
-            Self::Packed(_) => Sweep { removed: 0, round_finished: true },
+            Self::Packed(_) => NOTHING_TO_SWEEP,
             Self::PackedEx(bytes) => {
                 let count = packed::remove_expired(bytes, now_ms, steps_max, removed);
-                Sweep { removed: count, round_finished: count < steps_max }
+                Sweep { removed: count, steps: count, round_finished: count < steps_max }
             }
-            Self::Table(table) if table.expiring() == 0 => {
-                Sweep { removed: 0, round_finished: true }
-            }
+            Self::Table(table) if table.expiring() == 0 => NOTHING_TO_SWEEP,
             Self::Table(table) => table.remove_expired(now_ms, steps_max, removed),
         }
     }
@@ -264,11 +269,33 @@ impl<'a> HashRef<'a> {
     /// A field; `None` if it is not there or has expired. O(1).
     #[inline]
     pub fn get(self, name: &[u8], now_ms: i64) -> Option<Field<'a>> {
-        let field = match self.form() {
+        self.field(name).filter(|field| !field.is_expired(now_ms))
+    }
+
+    /// A field, expired or not.
+    #[inline]
+    fn field(self, name: &[u8]) -> Option<Field<'a>> {
+        match self.form() {
             Either::Packed(entries) => entries.get(name),
             Either::Big(table) => table.get(name),
-        };
-        field.filter(|field| !field.is_expired(now_ms))
+        }
+    }
+
+    /// Whether a field is still there although it has expired. O(1), and hardly anything without expire times.
+    #[inline]
+    pub fn is_expired(self, name: &[u8], now_ms: i64) -> bool {
+        self.may_have_expired(now_ms)
+            && self.field(name).is_some_and(|field| field.is_expired(now_ms))
+    }
+
+    /// False if surely no field has expired. O(1).
+    #[inline]
+    fn may_have_expired(self, now_ms: i64) -> bool {
+        match self {
+            Self::Packed(_) => false,
+            Self::PackedEx(_) => self.next_expiry_ms().is_some_and(|at_ms| at_ms < now_ms),
+            Self::Table(table) => table.expiring() > 0,
+        }
     }
 
     /// Whether it has a field that has not expired. O(1).

@@ -39,6 +39,8 @@ pub struct Table<R> {
 pub struct Sweep {
     /// Records found and removed.
     pub removed: usize,
+    /// Steps taken.
+    pub steps: usize,
     /// Whether the sweep has come round: the next one starts over.
     pub round_finished: bool,
 }
@@ -220,7 +222,7 @@ impl<R: Record> Table<R> {
             removing(self.blocks.block(handle));
             self.remove_handle(handle);
         }
-        Sweep { removed: due.len(), round_finished: round.round_finished }
+        Sweep { removed: due.len(), steps: round.buckets, round_finished: round.round_finished }
     }
 
     /// Frees a table that nobody will use again in steps of up to `steps_max` pages or segments (64 to 80 KiB), and

@@ -37,7 +37,7 @@ const GROUPS: &[Group] = &[
     Group { name: "server", exists: true, rows: SERVER, readers: &[] },
     Group { name: "bitmap", exists: false, rows: BITMAP, readers: &["GET %"] },
     Group { name: "list", exists: false, rows: LIST, readers: &["LRANGE % 0 -1"] },
-    Group { name: "hash", exists: false, rows: HASH, readers: &["HGETALL %"] },
+    Group { name: "hash", exists: true, rows: HASH, readers: &["HGETALL %"] },
     Group { name: "set", exists: false, rows: SET, readers: &["SMEMBERS %"] },
     Group {
         name: "sorted_set",

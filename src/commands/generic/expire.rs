@@ -55,7 +55,7 @@ fn set_expire(ctx: &mut Ctx<'_>, args: &Args<'_>, unit_ms: i64, base_ms: i64) ->
 
 /// What the expire time there is must be like for a new one to be set. A key without one lives forever.
 #[derive(Default)]
-struct Condition {
+pub(in crate::commands) struct Condition {
     none: bool,
     some: bool,
     earlier: bool,
@@ -64,7 +64,7 @@ struct Condition {
 
 impl Condition {
     /// Reads `NX`, `XX`, `GT` and `LT`, of which some go together.
-    fn parse(options: &Args<'_>) -> Result<Self, CommandError> {
+    pub(in crate::commands) fn parse(options: &Args<'_>) -> Result<Self, CommandError> {
         let mut condition = Self::default();
         for option in options.iter() {
             match option.to_ascii_lowercase().as_slice() {
@@ -91,7 +91,8 @@ impl Condition {
         Ok(condition)
     }
 
-    fn allows(&self, current_ms: Option<i64>, new_ms: i64) -> bool {
+    /// Whether a time may be set where there is this one.
+    pub(in crate::commands) fn allows(&self, current_ms: Option<i64>, new_ms: i64) -> bool {
         match current_ms {
             None => !self.some && !self.earlier,
             Some(current_ms) => {
@@ -153,7 +154,7 @@ fn reply_expire(
 }
 
 /// Half a second is rounded up. The sum of an expire time and 500 may be too big for an i64; this is not.
-fn rounded_seconds(ms: i64) -> i64 {
+pub(in crate::commands) fn rounded_seconds(ms: i64) -> i64 {
     ms / 1000 + i64::from(ms % 1000 >= 500)
 }
 

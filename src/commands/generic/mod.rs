@@ -1,6 +1,6 @@
 //! Keys of any type.
 
-mod expire;
+pub(super) mod expire;
 mod keys;
 mod object;
 mod scan;

@@ -1,102 +1,39 @@
 //! `SCAN`: all keys, some at a time, with no state in the server.
 
-use crate::commands::{CommandError, CommandResult, Ctx};
-use crate::glob::Pattern;
+use crate::commands::scan::{ScanOptions, parse_cursor};
+use crate::commands::{CommandResult, Ctx};
 use crate::keyspace::Entry;
-use crate::resp::number::parse_i64;
-use crate::resp::{Args, OwnedArgs};
-
-/// Keys looked at in a call that does not say how many.
-const COUNT_DEFAULT: u64 = 10;
-/// A sparse table may have this many buckets per key asked for; a call that finds no more keys there ends early.
-const STEPS_PER_KEY: u64 = 10;
+use crate::resp::Args;
 
 /// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]` -> next cursor, keys. O(count). A key that is there from the
 /// first call with cursor 0 to the one that returns 0 is returned at least once.
 pub(super) fn scan(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    let mut cursor = parse_cursor(args.bytes(1)).ok_or(CommandError::Text("ERR invalid cursor"))?;
-    let options = Options::parse(args.tail(2))?;
-    let mut keys = OwnedArgs::default();
-    let mut seen = 0;
-    for _ in 0..=options.count.saturating_mul(STEPS_PER_KEY) {
-        cursor = ctx.db.scan(cursor, |entry| {
+    let cursor = parse_cursor(args.bytes(1))?;
+    let options = ScanOptions::of_keys(args.tail(2))?;
+    let page = ctx.reply.deferred();
+    let mut returned = 0;
+    let cursor = options.run(cursor, |cursor| {
+        let mut seen = 0;
+        let next = ctx.db.scan(cursor, |entry| {
             seen += 1;
-            if options.pass(entry) {
-                keys.push(entry.key());
+            if passes(&options, entry) {
+                returned += 1;
+                ctx.reply.bulk(entry.key());
             }
         });
-        if cursor == 0 || seen >= options.count {
-            break;
-        }
-    }
-    ctx.reply.array(2);
-    ctx.reply.bulk(itoa::Buffer::new().format(cursor).as_bytes());
-    ctx.reply.array(keys.args().len());
-    for key in keys.args().iter() {
-        ctx.reply.bulk(key);
-    }
+        (next, seen)
+    });
+    ctx.reply.finish_page(page, cursor, returned);
     Ok(())
 }
 
-/// What C's `strtoul` reads: a sign and leading zeros are allowed, minus counts down from 2^64, nothing is 0.
-fn parse_cursor(text: &[u8]) -> Option<u64> {
-    let (is_negative, digits) = match text {
-        [] => return Some(0),
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
-    };
-    if digits.is_empty() {
-        return None;
-    }
-    let magnitude = digits.iter().try_fold(0u64, |value, &byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        value.checked_mul(10)?.checked_add(digit)
-    })?;
-    Some(if is_negative { magnitude.wrapping_neg() } else { magnitude })
-}
-
-/// How many keys are looked at, and which of them are returned.
-struct Options<'a> {
-    count: u64,
-    pattern: Option<Pattern>,
-    /// The name of a type; no key passes one that is unknown.
-    kind: Option<&'a [u8]>,
-}
-
-impl<'a> Options<'a> {
-    fn parse(mut rest: Args<'a>) -> Result<Self, CommandError> {
-        let mut options = Self { count: COUNT_DEFAULT, pattern: None, kind: None };
-        while !rest.is_empty() {
-            let value = rest.get(1).ok_or(CommandError::Syntax)?;
-            match rest.bytes(0).to_ascii_lowercase().as_slice() {
-                b"count" => {
-                    let count = parse_i64(value).ok_or(CommandError::NotAnInteger)?;
-                    options.count = u64::try_from(count)
-                        .ok()
-                        .filter(|&count| count > 0)
-                        .ok_or(CommandError::Syntax)?;
-                }
-                b"match" => options.pattern = Some(Pattern::new(value)),
-                b"type" => options.kind = Some(value),
-                _ => return Err(CommandError::Syntax),
-            }
-            rest = rest.tail(2);
-        }
-        options.pattern = options.pattern.filter(|pattern| !pattern.is_star());
-        Ok(options)
-    }
-
-    fn pass(&self, entry: Entry<'_>) -> bool {
-        let name = entry.kind().name().as_bytes();
-        self.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(name))
-            && self.pattern.as_ref().is_none_or(|pattern| pattern.matches(entry.key()))
-    }
+fn passes(options: &ScanOptions<'_>, entry: Entry<'_>) -> bool {
+    let name = entry.kind().name().as_bytes();
+    options.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(name)) && options.matches(entry.key())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::server::testing::TestServer;
 
     /// A server with keys `key:0` to `key:len-1`.
@@ -201,27 +138,6 @@ mod tests {
         assert_eq!(keys.len(), 50);
         assert_eq!(redis.server.keyspace.databases()[0].len(), 50);
         assert_eq!(redis.server.keyspace.stats.expired, 50);
-    }
-
-    #[test]
-    fn a_cursor_is_what_strtoul_reads() {
-        for (text, cursor) in [
-            ("0", Some(0)),
-            ("", Some(0)),
-            ("007", Some(7)),
-            ("+5", Some(5)),
-            ("-1", Some(u64::MAX)),
-            ("18446744073709551615", Some(u64::MAX)),
-            ("18446744073709551616", None),
-            ("-18446744073709551615", Some(1)),
-            (" 0", None),
-            ("0x", None),
-            ("+", None),
-            ("-", None),
-            ("+-1", None),
-        ] {
-            assert_eq!(parse_cursor(text.as_bytes()), cursor, "{text:?}");
-        }
     }
 
     #[test]

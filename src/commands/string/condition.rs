@@ -15,7 +15,7 @@ const DIGEST_DIGITS: usize = 16;
 
 /// What must hold of a key before a command acts on it.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Condition<'a> {
+pub(in crate::commands) enum Condition<'a> {
     /// It does not exist.
     Missing,
     /// It exists.
@@ -26,7 +26,7 @@ pub(super) enum Condition<'a> {
 
 /// How a value is compared. A missing one is unequal to everything.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Comparison {
+pub(in crate::commands) enum Comparison {
     /// `IFEQ`.
     Equal,
     /// `IFNE`.

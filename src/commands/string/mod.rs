@@ -1,12 +1,12 @@
 //! Strings: bytes, or numbers in disguise, and everything that is done with them.
 
-mod condition;
+pub(super) mod condition;
 mod counter;
 mod edit;
 mod get;
 mod lcs;
 mod many;
-mod options;
+pub(super) mod options;
 mod set;
 
 use super::table::*;

@@ -1,4 +1,4 @@
-//! The options that `SET`, `GETEX` and `MSETEX` share: on which condition, and until when.
+//! The options that `SET`, `GETEX` and `MSETEX` share, and `HSETEX` and `HGETEX` for fields of a hash: on which condition, and until when.
 //!
 //! Reading them only sorts words: an expire time is not yet a number, a condition not yet compared, because Redis
 //! reports what is wrong with those later than what is wrong with the words.
@@ -11,19 +11,24 @@ use crate::resp::number::parse_i64;
 
 /// Commands that take options, a bit for each.
 #[derive(Clone, Copy)]
-pub(super) struct Taker(u8);
+pub(in crate::commands) struct Taker(u8);
 
 pub(super) const SET: Taker = Taker(1);
 pub(super) const GETEX: Taker = Taker(2);
 pub(super) const MSETEX: Taker = Taker(4);
-const STORING: Taker = Taker(SET.0 | MSETEX.0);
-const EXPIRING: Taker = Taker(STORING.0 | GETEX.0);
+pub(in crate::commands) const HSETEX: Taker = Taker(8);
+pub(in crate::commands) const HGETEX: Taker = Taker(16);
+const STORING: Taker = Taker(SET.0 | MSETEX.0 | HSETEX.0);
+const READING: Taker = Taker(GETEX.0 | HGETEX.0);
+const EXPIRING: Taker = Taker(STORING.0 | READING.0);
 
 /// What an option is about.
 #[derive(Clone, Copy)]
 enum Word {
     Nx,
     Xx,
+    Fnx,
+    Fxx,
     Compare(Comparison),
     Get,
     Expire(Clock),
@@ -37,11 +42,13 @@ const WORDS: &[(&str, Word, Taker)] = &[
     ("px", Word::Expire(Clock::InMilliseconds), EXPIRING),
     ("nx", Word::Nx, STORING),
     ("xx", Word::Xx, STORING),
+    ("fnx", Word::Fnx, HSETEX),
+    ("fxx", Word::Fxx, HSETEX),
     ("get", Word::Get, SET),
     ("exat", Word::Expire(Clock::AtSecond), EXPIRING),
     ("pxat", Word::Expire(Clock::AtMillisecond), EXPIRING),
     ("keepttl", Word::Keepttl, STORING),
-    ("persist", Word::Persist, GETEX),
+    ("persist", Word::Persist, READING),
     ("ifeq", Word::Compare(Comparison::Equal), SET),
     ("ifne", Word::Compare(Comparison::NotEqual), SET),
     ("ifdeq", Word::Compare(Comparison::DigestEqual), SET),
@@ -50,7 +57,7 @@ const WORDS: &[(&str, Word, Taker)] = &[
 
 /// What an expire time counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Clock {
+pub(in crate::commands) enum Clock {
     /// `EX`: seconds from now.
     InSeconds,
     /// `PX`: milliseconds from now.
@@ -63,7 +70,7 @@ pub(super) enum Clock {
 
 /// What is to become of a key's expire time.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Lifetime<'a> {
+pub(in crate::commands) enum Lifetime<'a> {
     /// Nothing was said.
     #[default]
     Unsaid,
@@ -77,9 +84,11 @@ pub(super) enum Lifetime<'a> {
 
 /// The options of one call.
 #[derive(Default)]
-pub(super) struct Options<'a> {
+pub(in crate::commands) struct Options<'a> {
     /// Without one, the command always acts.
     pub condition: Option<Condition<'a>>,
+    /// The same for each field of a hash; never a comparison.
+    pub fields: Option<Condition<'a>>,
     /// `GET`: the old value is the reply.
     pub get: bool,
     /// Until when.
@@ -93,11 +102,13 @@ impl<'a> Options<'a> {
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             match find(arg, taker).ok_or(CommandError::Syntax)? {
-                Word::Nx => options.require(Condition::Missing)?,
-                Word::Xx => options.require(Condition::Present)?,
+                Word::Nx => require(&mut options.condition, Condition::Missing)?,
+                Word::Xx => require(&mut options.condition, Condition::Present)?,
+                Word::Fnx => require(&mut options.fields, Condition::Missing)?,
+                Word::Fxx => require(&mut options.fields, Condition::Present)?,
                 Word::Compare(comparison) => {
                     let operand = args.next().ok_or(CommandError::Syntax)?;
-                    options.require(Condition::Value(comparison, operand))?;
+                    require(&mut options.condition, Condition::Value(comparison, operand))?;
                 }
                 Word::Get => options.get = true,
                 Word::Expire(clock) => {
@@ -111,17 +122,6 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
-    fn require(&mut self, condition: Condition<'a>) -> Result<(), CommandError> {
-        match (self.condition, condition) {
-            (None, _)
-            | (Some(Condition::Missing), Condition::Missing)
-            | (Some(Condition::Present), Condition::Present) => {}
-            _ => return Err(CommandError::Syntax),
-        }
-        self.condition = Some(condition);
-        Ok(())
-    }
-
     fn live(&mut self, lifetime: Lifetime<'a>) -> Result<(), CommandError> {
         match (self.lifetime, lifetime) {
             (Lifetime::Unsaid, _)
@@ -133,6 +133,18 @@ impl<'a> Options<'a> {
         self.lifetime = lifetime;
         Ok(())
     }
+}
+
+/// Sets a condition that does not contradict the one there is.
+fn require<'a>(old: &mut Option<Condition<'a>>, new: Condition<'a>) -> Result<(), CommandError> {
+    match (*old, new) {
+        (None, _)
+        | (Some(Condition::Missing), Condition::Missing)
+        | (Some(Condition::Present), Condition::Present) => {}
+        _ => return Err(CommandError::Syntax),
+    }
+    *old = Some(new);
+    Ok(())
 }
 
 fn find(name: &[u8], taker: Taker) -> Option<Word> {

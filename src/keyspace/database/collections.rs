@@ -54,14 +54,16 @@ impl Database {
         attributes: Attributes,
     ) -> Option<Object> {
         let room = inline_max(name.key.len(), attributes.expire_at_ms.is_some());
-        match self.store(value, room) {
+        let replaced = match self.store(value, room) {
             (encoding, Stored::Block(bytes)) => {
                 self.put(found, name, C::TYPE, encoding, &bytes, attributes)
             }
             (encoding, Stored::Object(number)) => {
                 self.put(found, name, C::TYPE, encoding, &number, attributes)
             }
-        }
+        };
+        self.note_next_field_expiry(name, C::TYPE);
+        replaced
     }
 
     fn store<C: Collection>(&mut self, value: C, room: usize) -> (Encoding, Stored) {

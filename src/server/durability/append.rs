@@ -35,6 +35,7 @@ impl Server {
 impl State {
     /// Hands the effects of this turn to the log; what depends on more than it has reached waits.
     pub(in crate::server) fn hand_to_log(&mut self) {
+        self.effects.settle();
         let Some(log) = &mut self.durability.log else { return };
         if !self.effects.is_empty() {
             let effects = self.effects.take();

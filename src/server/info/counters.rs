@@ -133,6 +133,7 @@ fn keys_found_and_gone(view: &View<'_>, text: &mut Text) {
     let (stats, keys) = (&view.state.stats, &view.keyspace.stats);
     text.fields(&[
         ("expired_keys", &keys.expired),
+        ("expired_fields", &keys.expired_fields),
         // The sweep looks for keys that are due, not at samples: there is no guess of how many it has left.
         ("expired_stale_perc", &"0.00"),
         ("expired_time_cap_reached_count", &stats.expire_cap_reached),

@@ -81,7 +81,7 @@ impl Db<'_> {
             }
             _ => database.find_block(self.keyspace.name(key))?,
         };
-        if is_past(found.expire_at_ms, self.keyspace.now_ms) && !self.keyspace.loading {
+        if is_past(found.expire_at_ms, self.keyspace.now_ms) {
             self.expire(found.slot);
             return None;
         }
@@ -159,9 +159,9 @@ impl Db<'_> {
 
     #[inline]
     fn touch_in(&mut self, handle: Handle, old: u32) {
-        let Keyspace { policy, now_ms, lru_clock, random, .. } = self.keyspace;
+        let Keyspace { policy, wall_ms, lru_clock, random, .. } = self.keyspace;
         let new =
-            if policy.lfu { policy.touched(old, *now_ms, random.random()) } else { *lru_clock };
+            if policy.lfu { policy.touched(old, *wall_ms, random.random()) } else { *lru_clock };
         // Mostly it is the same second, and a line that is only read need not be written back.
         if new != old {
             self.database_mut().set_access_in(handle, new);
@@ -344,7 +344,7 @@ impl Db<'_> {
         // A frequency outlives the value, as in Redis; a time of last use is now anyway.
         let access = match found {
             Some(slot) if self.keyspace.policy.lfu => self.database().entry(slot).access(),
-            _ => self.keyspace.policy.fresh(self.keyspace.now_ms),
+            _ => self.keyspace.policy.fresh(self.keyspace.wall_ms),
         };
         // A key that is due but frozen is still stored, though `find` hides it.
         let name = self.name(key);
@@ -402,7 +402,7 @@ impl Db<'_> {
     /// Copies the key at `slot`, expire time included, to `key` in database `target`, in place of what is there. Long
     /// strings are shared. No slot is valid afterwards.
     pub fn copy_at(&mut self, slot: Slot, target: usize, key: &[u8]) {
-        let access = self.keyspace.policy.fresh(self.keyspace.now_ms);
+        let access = self.keyspace.policy.fresh(self.keyspace.wall_ms);
         let copy = self.database().duplicate(slot, access);
         self.attach(target, key, copy);
     }

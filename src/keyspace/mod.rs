@@ -73,6 +73,8 @@ pub struct KeyspaceStats {
 pub struct Keyspace {
     databases: Vec<Database>,
     now_ms: i64,
+    /// The time that accesses are recorded with.
+    wall_ms: i64,
     lru_clock: u32,
     /// How accesses are recorded.
     pub policy: AccessPolicy,
@@ -80,7 +82,7 @@ pub struct Keyspace {
     pub stats: KeyspaceStats,
     /// While true, keys that are due are hidden but stay (`CLIENT PAUSE`).
     pub expiry_frozen: bool,
-    /// While true, keys that are due are still there: commands of the log run as they ran when they were written.
+    /// While true, the time is 1970: commands of the log run as they ran when they were written, and nothing is due.
     pub loading: bool,
     /// What is noted for those who want to be told of it.
     pub notices: Notices,
@@ -102,6 +104,7 @@ impl Keyspace {
                 .map(|serial| Database::new(serial as u32, hash_key, now_ms))
                 .collect(),
             now_ms,
+            wall_ms: now_ms,
             lru_clock: access::lru_clock(now_ms),
             policy: AccessPolicy::default(),
             stats: KeyspaceStats::default(),
@@ -119,7 +122,8 @@ impl Keyspace {
 
     /// Tells the time, in Unix milliseconds. All commands until the next call see this one.
     pub fn set_now_ms(&mut self, now_ms: i64) {
-        self.now_ms = now_ms;
+        self.now_ms = if self.loading { 0 } else { now_ms };
+        self.wall_ms = now_ms;
         self.lru_clock = access::lru_clock(now_ms);
     }
 

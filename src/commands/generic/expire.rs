@@ -49,6 +49,10 @@ fn set_expire(ctx: &mut Ctx<'_>, args: &Args<'_>, unit_ms: i64, base_ms: i64) ->
     };
     ctx.modified(key);
     ctx.notify(KeyspaceEvents::GENERIC, event, key);
+    match event {
+        "expire" => ctx.propagate(&[b"PEXPIREAT", key, at_ms.to_string().as_bytes()]),
+        _ => ctx.propagate(&[b"DEL", key]),
+    }
     ctx.reply.integer(1);
     Ok(())
 }

@@ -103,6 +103,7 @@ pub(super) fn delifeq(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         ctx.db.remove(slot);
         ctx.modified(key);
         ctx.notify(KeyspaceEvents::GENERIC, "del", key);
+        ctx.propagate(&[b"DEL", key]);
     }
     ctx.reply.integer(i64::from(deletes));
     Ok(())
@@ -131,6 +132,7 @@ pub(super) fn delex(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         ctx.db.remove(slot);
         ctx.modified(key);
         ctx.notify(KeyspaceEvents::GENERIC, "del", key);
+        ctx.propagate(&[b"DEL", key]);
     }
     ctx.reply.integer(i64::from(deletes));
     Ok(())

@@ -83,6 +83,7 @@ pub(super) fn incrbyfloat(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     }
     ctx.modified(key);
     ctx.notify(KeyspaceEvents::STRING, "incrbyfloat", key);
+    super::propagate_set(ctx, key, sum.as_bytes(), Expiry::Keep);
     ctx.reply.bulk(sum.as_bytes());
     Ok(())
 }

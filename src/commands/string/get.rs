@@ -27,6 +27,7 @@ pub(super) fn getdel(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         ctx.db.remove(slot);
         ctx.modified(key);
         ctx.notify(KeyspaceEvents::GENERIC, "del", key);
+        ctx.propagate(&[b"DEL", key]);
     }
     Ok(())
 }
@@ -65,6 +66,13 @@ pub(super) fn getex(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     };
     ctx.modified(key);
     ctx.notify(KeyspaceEvents::GENERIC, event, key);
+    match (event, new_ms) {
+        ("expire", Some(at_ms)) => {
+            ctx.propagate(&[b"PEXPIREAT", key, at_ms.to_string().as_bytes()]);
+        }
+        ("persist", _) => ctx.propagate(&[b"PERSIST", key]),
+        _ => ctx.propagate(&[b"DEL", key]),
+    }
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Several keys at once, all or none.
 
 use super::options::{MSETEX, Options};
-use super::{reply_string, stored};
+use super::{propagate_set, reply_string, stored};
 use crate::commands::{CommandError, CommandResult, Ctx};
 use crate::keyspace::{Expiry, NewString};
 use crate::resp::Args;
@@ -54,7 +54,10 @@ pub(super) fn msetex(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
             }
         }
     }
-    set_pairs(ctx, pairs, args, expiry);
+    set_pairs(ctx, pairs.clone(), args, expiry);
+    for at in pairs {
+        propagate_set(ctx, args.key(at), args.bytes(at + 1), expiry);
+    }
     ctx.reply.integer(1);
     Ok(())
 }

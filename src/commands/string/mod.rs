@@ -216,6 +216,19 @@ fn stored(ctx: &mut Ctx<'_>, key: &[u8], expiry: Expiry) {
     }
 }
 
+/// Says what the log and the replicas get of a string that was set as a whole: the time is absolute, a condition has held.
+fn propagate_set(ctx: &mut Ctx<'_>, key: &[u8], value: &[u8], expiry: Expiry) {
+    match expiry {
+        Expiry::Clear => ctx.propagate(&[b"SET", key, value]),
+        Expiry::Keep => ctx.propagate(&[b"SET", key, value, b"KEEPTTL"]),
+        Expiry::At(at_ms) => {
+            let mut buffer = itoa::Buffer::new();
+            let at_ms = buffer.format(at_ms).as_bytes();
+            ctx.propagate(&[b"SET", key, value, b"PXAT", at_ms]);
+        }
+    }
+}
+
 /// Whether the string is these bytes.
 fn equals(value: StringValue<'_>, bytes: &[u8]) -> bool {
     value.bytes(&mut itoa::Buffer::new()) == bytes

@@ -1,7 +1,7 @@
 //! Storing a value whole: `SET` and its older forms.
 
 use super::options::{Clock, Options, SET, expire_at_ms};
-use super::{reply_string, stored};
+use super::{propagate_set, reply_string, stored};
 use crate::commands::{CommandResult, Ctx};
 use crate::keyspace::{Expiry, NewString};
 use crate::resp::Args;
@@ -34,6 +34,7 @@ fn set_with_options(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     if sets {
         ctx.db.set_string_at(found, key, NewString::encode(args.bytes(2)), expiry);
         stored(ctx, key, expiry);
+        propagate_set(ctx, key, args.bytes(2), expiry);
     }
     match (options.get, sets) {
         (true, _) => {}
@@ -70,6 +71,7 @@ fn set_with_ttl(ctx: &mut Ctx<'_>, args: &Args<'_>, clock: Clock) -> CommandResu
     let expiry = Expiry::At(expire_at_ms(ctx, clock, args.bytes(2))?);
     ctx.db.set_string(key, NewString::encode(args.bytes(3)), expiry);
     stored(ctx, key, expiry);
+    propagate_set(ctx, key, args.bytes(3), expiry);
     ctx.reply.ok();
     Ok(())
 }

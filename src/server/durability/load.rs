@@ -74,6 +74,7 @@ impl Server {
         let token = self.state.clients.connect(Peer::none(), now.monotonic_us, true);
         self.state.clients.get_mut(token).internal = true;
         self.keyspace.loading = true;
+        self.keyspace.set_now_ms(now.unix_ms());
         self.state.durability.loading = Some(Box::new(Loading {
             total_bytes: sources.iter().map(|source| source.len).sum(),
             sources: sources.into(),
@@ -260,6 +261,7 @@ impl Server {
     /// All is loaded: opens the log for what will come.
     pub(super) fn finish_loading(&mut self, ending: Ending) -> Result<(), String> {
         self.keyspace.loading = false;
+        self.keyspace.set_now_ms(self.state.now.unix_ms());
         self.state.durability.loading = None;
         self.state.dirty = 0;
         if self.state.config.appendonly {

@@ -130,6 +130,7 @@ pub fn populate(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         }
         ctx.db.set_string(&key, NewString::Bytes(&value), Expiry::Clear);
         ctx.modified(&key);
+        ctx.propagate(&[b"SET", &key, &value]);
     }
     ctx.reply.ok();
     Ok(())

@@ -4,6 +4,7 @@
 //! can move without anyone but the index noticing.
 
 mod collections;
+mod snapshot;
 mod sweep;
 
 pub use sweep::Sweep;
@@ -11,6 +12,8 @@ pub use sweep::Sweep;
 use bytes::Bytes;
 use siphasher::sip::SipHasher13;
 
+use self::snapshot::Snapshot;
+pub use self::snapshot::SnapshotSink;
 use super::entry::{self, Encoding, Entry, INLINE_MAX, Parts};
 use super::object::{Object, Objects};
 use super::value::{NewString, StringValue, Type, ValueRef, WrongType};
@@ -77,6 +80,9 @@ pub struct Database {
     /// Which database it is, never told twice, and a count of what may move an entry or a slot: what a search has found
     /// holds as long as both stay the same.
     generation: (u32, u64),
+    /// What entries that are done with carry, while a snapshot is taken and after it.
+    epoch: bool,
+    snapshot: Option<Box<Snapshot>>,
     scratch: Vec<u8>,
     key_scratch: Vec<u8>,
 }
@@ -91,6 +97,8 @@ impl Database {
             hash_key,
             keys_with_expiry: 0,
             generation: (serial, 0),
+            epoch: false,
+            snapshot: None,
             scratch: Vec::new(),
             key_scratch: Vec::new(),
         }
@@ -290,10 +298,11 @@ impl Database {
     ) -> Option<Object> {
         let Attributes { expire_at_ms, access } = attributes;
         let key = name.key;
-        let parts = Parts { kind, encoding, expire_at_ms, access, epoch: false, key, value };
+        let parts = Parts { kind, encoding, expire_at_ms, access, epoch: self.epoch, key, value };
         match found {
             Some(slot) => {
                 let handle = self.dict.handle(slot);
+                self.before_change(handle);
                 let replaced = self.take_object(handle);
                 self.rewrite(slot, handle, &parts);
                 replaced
@@ -356,6 +365,7 @@ impl Database {
     pub fn set_integer(&mut self, slot: Slot, number: i64) {
         debug_assert_eq!(self.entry(slot).encoding(), Encoding::Int);
         let handle = self.dict.handle(slot);
+        self.before_change(handle);
         entry::set_value(self.blocks.block_mut(handle), Encoding::Int, &number.to_le_bytes());
     }
 
@@ -366,6 +376,7 @@ impl Database {
         slot: Slot,
         edit: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.before_change(self.dict.handle(slot));
         let entry = self.entry(slot);
         let attributes = Attributes { expire_at_ms: entry.expire_at_ms(), access: entry.access() };
         let (key, number) = (entry.key().to_vec(), entry.value().to_vec());
@@ -391,6 +402,7 @@ impl Database {
     /// Sets or removes the expire time of the key at `slot`.
     pub fn set_expire(&mut self, slot: Slot, expire_at_ms: Option<i64>) {
         let handle = self.dict.handle(slot);
+        self.before_change(handle);
         match (self.entry(slot).expire_at_ms(), expire_at_ms) {
             (None, None) => {}
             (Some(_), Some(at_ms)) => {
@@ -411,6 +423,7 @@ impl Database {
 
     /// Removes the key at `slot`. Returns its object, if any, for the caller to drop where it likes. O(1).
     pub fn remove(&mut self, slot: Slot) -> Option<Object> {
+        self.before_change(self.dict.handle(slot));
         self.keys_with_expiry -= usize::from(self.entry(slot).expire_at_ms().is_some());
         let object = self.take_object(self.dict.handle(slot));
         self.generation.1 += 1;

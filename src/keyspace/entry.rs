@@ -244,6 +244,11 @@ pub fn set_access(block: &mut [u8], access: u32) {
     block[2..5].copy_from_slice(&access.to_le_bytes()[..3]);
 }
 
+/// Sets the snapshot epoch in place.
+pub fn set_epoch(block: &mut [u8], epoch: bool) {
+    block[1] = if epoch { block[1] | EPOCH } else { block[1] & !EPOCH };
+}
+
 /// Changes the expire time of an entry that has one, in place.
 pub fn set_expire_at_ms(block: &mut [u8], expire_at_ms: i64) {
     assert!(block[1] & EXPIRE != 0, "an entry without an expire time has no room for one");

@@ -13,7 +13,7 @@ mod value;
 
 pub use access::AccessPolicy;
 pub use collection::{Changed, Collection};
-pub use database::{Attributes, Candidate, Database, Detached, HashKey, Name, Sweep};
+pub use database::{Attributes, Candidate, Database, Detached, HashKey, Name, SnapshotSink, Sweep};
 pub use db::{Db, Expiry};
 pub use entry::Entry;
 pub use notices::{Happening, Notice, Notices};
@@ -154,6 +154,11 @@ impl Keyspace {
         let database = &self.databases[index];
         hashes.iter().for_each(|&hash| database.prefetch(hash));
         candidates.extend(hashes.iter().map(|&hash| database.candidate(hash)));
+    }
+
+    /// Database `index` as it is stored, for snapshots.
+    pub fn database_mut(&mut self, index: usize) -> &mut Database {
+        &mut self.databases[index]
     }
 
     /// Bytes of all databases.

@@ -90,6 +90,7 @@ impl Database {
         change: impl FnOnce(&mut C) -> R,
     ) -> Changed<R> {
         let handle = self.dict.handle(slot);
+        self.before_change(handle);
         let entry = self.entry_in(handle);
         assert_eq!(entry.kind(), C::TYPE, "the caller has checked the type");
         match entry.encoding() {

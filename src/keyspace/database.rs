@@ -83,6 +83,8 @@ pub struct Database {
     /// What entries that are done with carry, while a snapshot is taken and after it.
     epoch: bool,
     snapshot: Option<Box<Snapshot>>,
+    /// Whether a field of a hash ever had an expire time.
+    field_expiry: bool,
     scratch: Vec<u8>,
     key_scratch: Vec<u8>,
 }
@@ -99,6 +101,7 @@ impl Database {
             generation: (serial, 0),
             epoch: false,
             snapshot: None,
+            field_expiry: false,
             scratch: Vec::new(),
             key_scratch: Vec::new(),
         }
@@ -117,6 +120,11 @@ impl Database {
     /// Number of keys with an expire time.
     pub fn keys_with_expiry(&self) -> usize {
         self.keys_with_expiry
+    }
+
+    /// Whether a field of a hash may have an expire time.
+    pub fn has_field_expiry(&self) -> bool {
+        self.field_expiry
     }
 
     /// Bytes of index, blocks and values.

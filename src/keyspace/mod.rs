@@ -86,6 +86,8 @@ pub struct Keyspace {
     pub loading: bool,
     /// What is noted for those who want to be told of it.
     pub notices: Notices,
+    /// Databases that were flushed while a snapshot was taken of them.
+    flushed: Vec<Box<Database>>,
     garbage: Vec<Garbage>,
     expired: Vec<ExpiredKey>,
     hash_key: HashKey,
@@ -111,6 +113,7 @@ impl Keyspace {
             expiry_frozen: false,
             loading: false,
             notices: Notices::default(),
+            flushed: Vec::new(),
             garbage: Vec::new(),
             expired: Vec::new(),
             hash_key,
@@ -237,10 +240,47 @@ impl Keyspace {
         self.next_serial = self.next_serial.wrapping_add(1);
         let old = std::mem::replace(&mut self.databases[index], fresh);
         let keys = old.len();
-        if keys > 0 {
+        if old.has_snapshot() {
+            self.flushed.push(Box::new(old)); // the walk goes on in it
+        } else if keys > 0 {
             self.garbage.push(Garbage::Database(Box::new(old)));
         }
         keys
+    }
+
+    /// Begins a snapshot of all keys: `sink` makes the one of each database. None may be running. O(databases).
+    pub fn begin_snapshot(&mut self, sink: impl Fn(usize, &Database) -> Box<dyn SnapshotSink>) {
+        for (index, database) in self.databases.iter_mut().enumerate() {
+            let sink = sink(index, database);
+            database.begin_snapshot(sink);
+        }
+    }
+
+    /// Goes on with the snapshot, for about `bytes_max` bytes. Returns what was written, and whether that is all of it.
+    pub fn snapshot_step(&mut self, bytes_max: usize) -> (Vec<u8>, bool) {
+        let (mut all, mut complete) = (Vec::new(), true);
+        for database in self.flushed.iter_mut().map(|old| &mut **old).chain(&mut self.databases) {
+            if !database.has_snapshot() {
+                continue;
+            }
+            let (bytes, is_complete) = database.snapshot_step(bytes_max.saturating_sub(all.len()));
+            all.extend(bytes);
+            complete &= is_complete;
+        }
+        let done = self.flushed.extract_if(.., |old| !old.has_snapshot());
+        self.garbage.extend(done.map(Garbage::Database));
+        (all, complete)
+    }
+
+    /// Whether a snapshot is being taken.
+    pub fn has_snapshot(&self) -> bool {
+        let flushed = self.flushed.iter().map(|old| &**old);
+        self.databases.iter().chain(flushed).any(Database::has_snapshot)
+    }
+
+    /// Whether a field of a hash may have an expire time.
+    pub fn has_field_expiry(&self) -> bool {
+        self.databases.iter().any(Database::has_field_expiry)
     }
 
     /// Exchanges two databases. O(1).

@@ -46,7 +46,7 @@ impl Server {
 
     fn time_until_next_work(&self, now_us: u64) -> Duration {
         let expiry_left = self.state.expiry_left && !self.state.cron_paused;
-        let loading = self.state.durability.loading.is_some();
+        let loading = self.state.durability.loading.is_some() || self.snapshot_has_work();
         if expiry_left || loading || !self.state.pending_input.is_empty() {
             return Duration::ZERO;
         }

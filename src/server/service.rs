@@ -138,6 +138,7 @@ impl Service for Server {
 
     fn run_timers(&mut self) -> Option<Duration> {
         self.load_some();
+        self.snapshot_some();
         Some(self.cron())
     }
 

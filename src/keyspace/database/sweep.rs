@@ -113,6 +113,7 @@ impl Database {
 
     /// Notes that a field of the hash at `slot` is due then.
     pub fn note_field_expiry(&mut self, slot: Slot, expire_at_ms: i64) {
+        self.field_expiry = true;
         self.dict.note_expiry(slot, expire_at_ms);
     }
 
@@ -123,7 +124,7 @@ impl Database {
         }
         let slot = self.find(name).expect("it was just stored");
         if let Some(at_ms) = hash_in(&self.objects, self.entry(slot)).next_expiry_ms() {
-            self.dict.note_expiry(slot, at_ms);
+            self.note_field_expiry(slot, at_ms);
         }
     }
 }

@@ -128,10 +128,19 @@ impl Log {
         self.next_block += 1;
     }
 
-    /// From here on what is added goes to another file, which is `len` bytes long.
-    pub fn switch(&mut self, file: Arc<dyn DiskFile>, len: u64) {
+    /// From here on what is added goes to another file, which is empty.
+    pub fn switch(&mut self, file: Arc<dyn DiskFile>) {
         let begins = self.added;
-        self.segments.push_back(Segment { file, len, begins, buffer: Vec::new() });
+        self.segments.push_back(Segment { file, len: 0, begins, buffer: Vec::new() });
+        self.write_line(Line::Open(self.next_block));
+    }
+
+    /// Says in the file that blocks follow, or that no more follow.
+    pub fn write_line(&mut self, line: Line) {
+        let segment = self.segments.back_mut().expect("there is always a file");
+        let before = segment.buffer.len();
+        line.write(&mut segment.buffer);
+        self.added += (segment.buffer.len() - before) as u64;
     }
 
     /// The number of the next block.
@@ -593,7 +602,7 @@ mod tests {
         rig.turn(true);
         assert!(rig.jobs.is_empty() && rig.log.is_distrusted());
         let file = rig.disk.create(Path::new("log2")).unwrap();
-        rig.log.switch(file, 0);
+        rig.log.switch(file);
         rig.turn(true);
         assert_eq!(rig.disk.syncs(), syncs);
         rig.log.start_afresh();
@@ -612,7 +621,7 @@ mod tests {
         rig.turn(true);
         let file = rig.disk.create(Path::new("log2")).unwrap();
         rig.disk.sync_directory(Path::new("")).unwrap();
-        rig.log.switch(file, 0);
+        rig.log.switch(file);
         rig.turn(true);
         for _ in 0..3 {
             rig.end_job();

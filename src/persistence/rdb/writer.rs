@@ -139,6 +139,14 @@ impl Writer {
         self.write(out, |encoder, out| key.0.step(value, encoder, out, bytes_max))
     }
 
+    /// Takes records that another writer of the same format has made without a checksum.
+    pub fn records(&mut self, records: Vec<u8>) -> Vec<u8> {
+        if let Some(checksum) = &mut self.checksum {
+            checksum.update(&records);
+        }
+        records
+    }
+
     /// Writes the end.
     pub fn end(&mut self, out: &mut Vec<u8>) {
         self.write(out, |_, out| out.push(format::EOF));

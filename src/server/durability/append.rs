@@ -24,12 +24,6 @@ impl Server {
             }
         }
     }
-
-    fn files_job_ended(&mut self, result: std::io::Result<()>) {
-        if let Err(error) = result {
-            self.state.log(Level::Warning, format_args!("A job on files has failed: {error}"));
-        }
-    }
 }
 
 impl State {
@@ -127,7 +121,7 @@ impl State {
     }
 
     /// A write that failed has worked.
-    fn log_recovered(&mut self) {
+    pub(super) fn log_recovered(&mut self) {
         let is_sound =
             |log: &crate::persistence::aof::Log| !log.write_failed() && !log.is_distrusted();
         if self.durability.refusal.is_some() && self.durability.log.as_ref().is_some_and(is_sound) {

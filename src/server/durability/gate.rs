@@ -53,9 +53,8 @@ impl State {
 
     /// The log has reached `offset`: what waited for it leaves with this turn.
     pub(super) fn release_replies(&mut self, offset: u64) {
-        while let Some(gate) =
-            self.durability.gates.queue.pop_front_if(|gate| gate.offset <= offset)
-        {
+        while self.durability.gates.queue.front().is_some_and(|gate| gate.offset <= offset) {
+            let Some(gate) = self.durability.gates.queue.pop_front() else { return };
             let client = self.clients.find_mut(gate.token);
             let Some(client) = client.filter(|client| client.id == gate.client_id) else {
                 continue;

@@ -7,11 +7,13 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
+use super::load_snapshot::{Target, is_snapshot};
 use crate::commands::Ctx;
 use crate::keyspace::Candidate;
 use crate::log::Level;
 use crate::net::{Peer, Token};
 use crate::persistence::aof::{Damage, Reader, Tail};
+use crate::persistence::rdb;
 use crate::resp::{Args, Batch, Limits, Protocol, Reply, RequestParser};
 use crate::server::{Server, State};
 
@@ -52,6 +54,11 @@ pub(super) struct Ending {
 pub struct Loading {
     sources: VecDeque<Source>,
     reader: Reader,
+    /// The reader of the snapshot that the file is, or begins with.
+    snapshot: Option<rdb::Reader>,
+    target: Target,
+    /// The first piece of the file has been seen.
+    begun: bool,
     /// Who runs the commands.
     token: Token,
     ending: Ending,
@@ -79,6 +86,9 @@ impl Server {
             total_bytes: sources.iter().map(|source| source.len).sum(),
             sources: sources.into(),
             reader: Reader::default(),
+            snapshot: None,
+            target: Target::default(),
+            begun: false,
             token,
             ending: Ending::default(),
             piece: vec![0; PIECE_BYTES],
@@ -131,13 +141,33 @@ impl Server {
         loading.loaded_bytes += count as u64;
         if count > 0 {
             let piece = std::mem::take(&mut loading.piece);
-            loading.reader.feed(&piece[..count]);
+            let fed = self.take_piece(loading, &piece[..count]);
             loading.piece = piece;
-            self.run_what_is_sound(loading)?;
-            return Ok(true);
+            return fed.map(|()| true);
         }
         self.end_of_file(loading)?;
         Ok(true)
+    }
+
+    /// A file may be commands, a snapshot, or a snapshot and then commands (a log of Redis 4 to 6).
+    fn take_piece(&mut self, loading: &mut Loading, bytes: &[u8]) -> Result<(), String> {
+        if !std::mem::replace(&mut loading.begun, true) && is_snapshot(bytes) {
+            loading.snapshot = Some(self.state.snapshot_reader(&self.keyspace));
+        }
+        let Some(mut reader) = loading.snapshot.take() else {
+            loading.reader.feed(bytes);
+            return self.run_what_is_sound(loading);
+        };
+        reader.feed(bytes);
+        let ended = self
+            .store_events(&mut reader, &mut loading.target)
+            .map_err(|error| bad_snapshot(loading, &error))?;
+        if ended {
+            loading.reader.feed(reader.rest());
+            return self.run_what_is_sound(loading);
+        }
+        loading.snapshot = Some(reader);
+        Ok(())
     }
 
     fn run_what_is_sound(&mut self, loading: &mut Loading) -> Result<(), String> {
@@ -154,6 +184,10 @@ impl Server {
     }
 
     fn end_of_file(&mut self, loading: &mut Loading) -> Result<(), String> {
+        if let Some(reader) = loading.snapshot.take() {
+            reader.finish().map_err(|error| bad_snapshot(loading, &error.to_string()))?;
+        }
+        loading.begun = false;
         let reader = std::mem::take(&mut loading.reader);
         let (commands, tail) = reader.finish().map_err(|damage| damaged(damage, loading))?;
         self.run_commands(&commands, loading)?;
@@ -322,6 +356,11 @@ impl State {
         self.actions.stop_accepting = true;
         self.actions.exit = Some(1);
     }
+}
+
+fn bad_snapshot(loading: &Loading, error: &str) -> String {
+    let name = loading.sources.front().map_or("", |source| source.name.as_str());
+    format!("Bad file format reading the RDB file {name}: {error}")
 }
 
 fn damaged(damage: Damage, loading: &Loading) -> String {

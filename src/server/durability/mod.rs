@@ -6,10 +6,16 @@
 //! | `append` | the effects of a turn go into the log; what happens when the disk fails |
 //! | `start` | opens the files of the log, or makes them |
 //! | `load` | reads them back, a part a turn |
+//! | `load_snapshot` | keys of a snapshot, into the keyspace |
+//! | `snapshot` | `BGSAVE`, `SAVE` and the base file of a rewritten log |
+//! | `sink` | keys of the keyspace, as records of a snapshot |
 
 mod append;
 mod gate;
 mod load;
+mod load_snapshot;
+mod sink;
+mod snapshot;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -18,6 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use load::Loading;
+pub use snapshot::{Snapshot, SnapshotFacts};
 
 use crate::persistence::aof::{Log, Manifest};
 use crate::persistence::disk::Disk;
@@ -33,6 +40,10 @@ pub struct Durability {
     pub gates: gate::Gates,
     /// The load that is running.
     pub loading: Option<Box<Loading>>,
+    /// The snapshot that is being taken.
+    pub snapshot: Option<Box<Snapshot>>,
+    /// What came of snapshots.
+    pub facts: SnapshotFacts,
     /// Why writes are refused, in the words of the reply.
     pub refusal: Option<String>,
     /// When an error of the log was last told, on the monotonic clock.

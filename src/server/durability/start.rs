@@ -133,6 +133,26 @@ impl State {
         Ok(())
     }
 
+    /// Begins a log in a file that is empty (`CONFIG SET appendonly yes`).
+    pub(super) fn start_log(&mut self, file: Arc<dyn DiskFile>) {
+        let mut log = Log::new(file, 0, 0, self.config.appendfsync);
+        log.write_line(Line::Open(0));
+        self.durability.log = Some(log);
+        self.effects.on = true;
+    }
+
+    /// Bytes in the files of the log: what a rewrite is measured by.
+    pub(super) fn note_base_len(&mut self) {
+        self.durability.facts.base_len = self.log_len();
+    }
+
+    /// Bytes in the files of the log.
+    pub fn log_len(&mut self) -> u64 {
+        let (paths, disk) = (self.log_paths(), self.environment.disk());
+        let len_of = |name: &str| disk.read(&paths.file(name)).map_or(0, |(_, len)| len);
+        self.durability.manifest.files().map(|(_, file)| len_of(&file.name)).sum()
+    }
+
     fn first_file(
         &mut self,
         disk: &SharedDisk,

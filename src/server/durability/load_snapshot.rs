@@ -1,0 +1,101 @@
+//! Keys of a snapshot on their way into the keyspace.
+
+use bytes::Bytes;
+
+use crate::keyspace::{Expiry, Keyspace, NewString};
+use crate::persistence::rdb::{Event, Key, Limits, Reader, Value};
+use crate::server::{Server, State};
+use crate::types::limits::PackedLimits;
+use crate::types::list::NodeLimit;
+
+/// Strings from here on keep the memory they were read into.
+const SHARED_LEN_MIN: usize = 1024;
+
+/// Whether a file begins like a snapshot.
+pub(super) fn is_snapshot(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"REDIS") || bytes.starts_with(b"VALKEY")
+}
+
+impl State {
+    /// What decides the form of collections that are read.
+    pub fn rdb_limits(&self, keyspace: &Keyspace) -> Limits {
+        let config = &self.config;
+        let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let packed =
+            |entries, value| PackedLimits { entries: size(entries), value_bytes: size(value) };
+        Limits {
+            list: NodeLimit::new(i64::from(config.list_max_listpack_size)),
+            set_intset_entries: size(config.set_max_intset_entries),
+            set: packed(config.set_max_listpack_entries, config.set_max_listpack_value),
+            sorted_set: packed(config.zset_max_listpack_entries, config.zset_max_listpack_value),
+            hash: packed(config.hash_max_listpack_entries, config.hash_max_listpack_value),
+            hash_key: keyspace.hash_key(),
+            now_ms: self.now.unix_ms(),
+        }
+    }
+
+    /// A reader for a snapshot.
+    pub(super) fn snapshot_reader(&self, keyspace: &Keyspace) -> Reader {
+        Reader::new(self.rdb_limits(keyspace), self.config.rdbchecksum)
+    }
+}
+
+/// Where keys of a snapshot go.
+#[derive(Default)]
+pub(super) struct Target {
+    db: usize,
+    /// Keys that were stored.
+    pub keys: u64,
+}
+
+impl Server {
+    /// Stores what the reader gives out. Returns whether the snapshot has ended. The error is for the log.
+    pub(super) fn store_events(
+        &mut self,
+        reader: &mut Reader,
+        target: &mut Target,
+    ) -> Result<bool, String> {
+        loop {
+            let event = reader.next_event().map_err(|error| error.to_string())?;
+            match event {
+                None => return Ok(false),
+                Some(Event::End { .. }) => return Ok(true),
+                Some(Event::SelectDb(db)) => target.db = self.database_of(db)?,
+                Some(Event::Key(key)) => {
+                    target.keys += 1;
+                    self.keyspace.db(target.db).store(key);
+                }
+                Some(Event::Function(_)) => {
+                    return Err("it holds functions, which this server does not support".into());
+                }
+                // Hints, and facts about who wrote it.
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn database_of(&self, db: u64) -> Result<usize, String> {
+        let count = self.keyspace.databases_len();
+        usize::try_from(db).ok().filter(|&db| db < count).ok_or_else(|| {
+            format!("FATAL: Data file was created with a Redis server configured to handle more than {count} databases. Exiting")
+        })
+    }
+}
+
+impl crate::keyspace::Db<'_> {
+    /// Stores a key that was read.
+    pub fn store(&mut self, key: Key) {
+        let Key { name, value, expire_at_ms, .. } = key;
+        let expiry = expire_at_ms.map_or(Expiry::Clear, Expiry::At);
+        match value {
+            Value::String(bytes) if bytes.len() >= SHARED_LEN_MIN => {
+                self.set_string(&name, NewString::Shared(Bytes::from(bytes)), expiry);
+            }
+            Value::String(bytes) => self.set_string(&name, NewString::encode(&bytes), expiry),
+            Value::List(list) => self.set_collection(&name, list, expiry),
+            Value::Set(set) => self.set_collection(&name, set, expiry),
+            Value::SortedSet(sorted_set) => self.set_collection(&name, sorted_set, expiry),
+            Value::Hash(hash) => self.set_collection(&name, hash, expiry),
+        }
+    }
+}

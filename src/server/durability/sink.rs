@@ -1,0 +1,56 @@
+//! Keys of a snapshot as RDB records.
+
+use crate::keyspace::{Database, Entry, SnapshotSink, ValueRef};
+use crate::persistence::rdb::{self, Format, Recency, Writer};
+
+/// The records of one database.
+pub(super) struct RdbSink {
+    writer: Writer,
+    out: Vec<u8>,
+    db: usize,
+    keys: usize,
+    expiring: usize,
+}
+
+impl RdbSink {
+    pub fn new(db: usize, database: &Database, format: Format, compresses: bool) -> Self {
+        // The checksum is over all databases: whoever puts the records together makes it.
+        let writer = Writer::new(format, compresses, false);
+        let (keys, expiring) = (database.len(), database.keys_with_expiry());
+        Self { writer, out: Vec::new(), db, keys, expiring }
+    }
+}
+
+impl SnapshotSink for RdbSink {
+    fn key(&mut self, entry: Entry<'_>, value: ValueRef<'_>) {
+        if self.out.is_empty() {
+            let (keys, expiring) = (self.keys as u64, self.expiring as u64);
+            self.writer.select_db(&mut self.out, self.db as u64, keys, expiring);
+        }
+        with_rdb_value(value, |value| {
+            let expire_at_ms = entry.expire_at_ms();
+            self.writer.key(&mut self.out, entry.key(), value, expire_at_ms, Recency::Unknown);
+        });
+    }
+
+    fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+}
+
+/// Calls `use_it` with a value in the words of the RDB codec.
+pub(super) fn with_rdb_value<R>(value: ValueRef<'_>, use_it: impl FnOnce(rdb::ValueRef<'_>) -> R) -> R {
+    match value {
+        ValueRef::String(string) => {
+            use_it(rdb::ValueRef::String(string.bytes(&mut itoa::Buffer::new())))
+        }
+        ValueRef::List(list) => use_it(rdb::ValueRef::List(list)),
+        ValueRef::Set(set) => use_it(rdb::ValueRef::Set(set)),
+        ValueRef::SortedSet(sorted_set) => use_it(rdb::ValueRef::SortedSet(sorted_set)),
+        ValueRef::Hash(hash) => use_it(rdb::ValueRef::Hash(hash)),
+    }
+}

@@ -1,0 +1,533 @@
+//! Snapshots: `BGSAVE`, `SAVE`, and the base file of a rewritten log. One at a time.
+//!
+//! The keyspace is walked a little each turn, and what was walked is written by a job; the walk waits when the disk does
+//! not keep up. The file gets its name when all of it is on the device, so there is a whole one at any time.
+//!
+//! A rewrite first starts a new file of changes, so that base and changes meet at one point in time: the turn in which
+//! the log changes over and the snapshot begins.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::sink::RdbSink;
+use super::{LogPaths, SharedDisk};
+use crate::log::Level;
+use crate::persistence::aof::Manifest;
+use crate::persistence::aof::manifest::LogFile;
+use crate::persistence::disk::{self, DiskFile, Done, Lane};
+use crate::persistence::rdb::{Format, Writer};
+use crate::server::{Server, State};
+use crate::version::REDIS_VERSION;
+
+/// Bytes walked per turn.
+const STEP_BYTES: usize = 128 << 10;
+/// Bytes on their way to the disk beyond which the walk waits.
+const IN_FLIGHT_BYTES_MAX: usize = 8 << 20;
+
+/// What a snapshot is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// `dump.rdb`.
+    Save,
+    /// The base of the log.
+    Rewrite,
+}
+
+/// Where a snapshot is.
+#[derive(PartialEq, Eq, Debug)]
+enum Phase {
+    /// The new file of changes is being made.
+    Preparing,
+    /// Keys are walked.
+    Walking,
+    /// The end is being written, and the file gets its name.
+    Finishing,
+    /// It has failed: the walk goes on for nothing, so that all entries are alike after it.
+    Failed,
+}
+
+/// A snapshot that is being taken.
+pub struct Snapshot {
+    /// What it is for.
+    pub purpose: Purpose,
+    phase: Phase,
+    writer: Writer,
+    file: Option<Arc<dyn DiskFile>>,
+    temporary: PathBuf,
+    /// A write has failed: the file must not get its name.
+    broken: Arc<AtomicBool>,
+    /// Bytes of the jobs that have not ended, oldest first.
+    in_flight: Vec<usize>,
+    /// Monotonic time of its begin.
+    pub started_us: u64,
+    /// `dirty` when it began.
+    dirty: u64,
+    /// The files of the log when it is done.
+    manifest: Manifest,
+    history: Vec<String>,
+}
+
+/// What came of snapshots.
+#[derive(Debug)]
+pub struct SnapshotFacts {
+    /// Unix time of the last save.
+    pub last_save_s: u64,
+    /// Whether the last save worked.
+    pub save_ok: bool,
+    /// Whether the last rewrite worked.
+    pub rewrite_ok: bool,
+    /// Seconds that the last save took.
+    pub save_s: Option<u64>,
+    /// Seconds that the last rewrite took.
+    pub rewrite_s: Option<u64>,
+    /// Saves that worked.
+    pub saves: u64,
+    /// Rewrites that worked.
+    pub rewrites: u64,
+    /// Rewrites that failed since one worked.
+    pub rewrite_failures: u64,
+    /// Monotonic time before which no failed snapshot is tried again.
+    pub retry_us: u64,
+    /// Length of the log's files after the last rewrite, or at the start.
+    pub base_len: u64,
+    /// A rewrite begins when the snapshot that is running has ended.
+    pub rewrite_scheduled: bool,
+    /// A save begins when the snapshot that is running has ended.
+    pub save_scheduled: bool,
+}
+
+impl Default for SnapshotFacts {
+    fn default() -> Self {
+        Self {
+            last_save_s: 0,
+            save_ok: true,
+            rewrite_ok: true,
+            save_s: None,
+            rewrite_s: None,
+            saves: 0,
+            rewrites: 0,
+            rewrite_failures: 0,
+            retry_us: 0,
+            base_len: 0,
+            rewrite_scheduled: false,
+            save_scheduled: false,
+        }
+    }
+}
+
+/// Time before a failed snapshot is tried again.
+const RETRY_US: u64 = 5_000_000;
+
+impl Server {
+    /// Begins a save in the background.
+    pub fn begin_save(&mut self) -> io::Result<()> {
+        let temporary = self
+            .state
+            .config
+            .dir
+            .join(format!("temp-{}.rdb", self.state.environment.process().pid));
+        self.state.durability.facts.save_scheduled = false;
+        self.state.log(Level::Notice, format_args!("Background saving started"));
+        self.begin_walk(Purpose::Save, temporary, Manifest::default(), Vec::new())
+    }
+
+    /// Begins a rewrite of the log in the background: has the new file of changes made.
+    pub fn begin_rewrite(&mut self) {
+        let state = &mut self.state;
+        state.durability.facts.rewrite_scheduled = false;
+        state.log(Level::Notice, format_args!("Background append only file rewriting started"));
+        let (paths, disk) = (state.log_paths(), state.environment.disk());
+        let number = state.durability.manifest.next_incr();
+        let incr = LogFile { name: Manifest::incr_name(&paths.name, number), number };
+        let mut manifest = state.durability.manifest.clone();
+        manifest.incr.push(incr);
+        let text = manifest.to_string();
+        let incr_path = paths.file(&manifest.incr.last().expect("it was added").name);
+        state.durability.snapshot = Some(Box::new(Snapshot {
+            purpose: Purpose::Rewrite,
+            phase: Phase::Preparing,
+            writer: state.rdb_writer(Format::Redis10),
+            file: None,
+            temporary: paths.directory.join("temp-rewriteaof.rdb"),
+            broken: Arc::default(),
+            in_flight: vec![0],
+            started_us: state.now.monotonic_us,
+            dirty: state.dirty,
+            manifest,
+            history: Vec::new(),
+        }));
+        let job = move || {
+            disk.make_directory(&paths.directory)?;
+            let file = disk.create(&incr_path)?;
+            disk::sync(&*file)?;
+            disk::replace(&*disk, &paths.manifest(), text.as_bytes())
+        };
+        state.environment.run_job(Lane::Files, Box::new(move || Done::Files(job())));
+    }
+
+    /// The new file of changes is there: the log goes on in it, and the walk begins.
+    fn change_over(&mut self, snapshot: Snapshot) -> io::Result<()> {
+        let state = &mut self.state;
+        let (paths, disk) = (state.log_paths(), state.environment.disk());
+        let mut manifest = snapshot.manifest;
+        let incr = manifest.incr.last().expect("it was added").clone();
+        let file = disk.open(&paths.file(&incr.name))?;
+        state.effects.settle();
+        state.durability.manifest = manifest.clone();
+        match &mut state.durability.log {
+            Some(log) => {
+                if !state.effects.is_empty() {
+                    let effects = state.effects.take();
+                    log.add(&effects);
+                    state.effects.recycle(effects);
+                }
+                log.switch(file);
+            }
+            None => state.start_log(file),
+        }
+        state.effects.forget_selected();
+        let base = LogFile { number: manifest.next_base(), name: String::new() };
+        let base = LogFile { name: Manifest::base_name(&paths.name, base.number, true), ..base };
+        let old = manifest.base.replace(base).into_iter();
+        let old_incr = manifest.incr.drain(..manifest.incr.len() - 1);
+        let history = old.chain(old_incr).map(|file| file.name).collect();
+        self.begin_walk(Purpose::Rewrite, snapshot.temporary, manifest, history)
+    }
+
+    fn begin_walk(
+        &mut self,
+        purpose: Purpose,
+        temporary: PathBuf,
+        manifest: Manifest,
+        history: Vec<String>,
+    ) -> io::Result<()> {
+        let Self { keyspace, state, .. } = self;
+        let file = state.environment.disk().create(&temporary)?;
+        // Expire times of fields are worth more than that Redis 7.0 can read the file.
+        let format = match keyspace.has_field_expiry() {
+            true => Format::Redis12,
+            false => Format::Redis10,
+        };
+        let compresses = state.config.rdbcompression;
+        keyspace.begin_snapshot(|db, database| {
+            Box::new(RdbSink::new(db, database, format, compresses))
+        });
+        let mut writer = state.rdb_writer(format);
+        let mut head = Vec::new();
+        state.write_head(&mut writer, purpose, &mut head);
+        let mut snapshot = Snapshot {
+            purpose,
+            phase: Phase::Walking,
+            writer,
+            file: Some(file),
+            temporary,
+            broken: Arc::default(),
+            in_flight: Vec::new(),
+            started_us: state.now.monotonic_us,
+            dirty: state.dirty,
+            manifest,
+            history,
+        };
+        snapshot.append(state, head);
+        state.durability.snapshot = Some(Box::new(snapshot));
+        Ok(())
+    }
+
+    /// Goes on with the snapshot. Nothing if none is being taken.
+    pub(in crate::server) fn snapshot_some(&mut self) {
+        let Some(mut snapshot) = self.state.durability.snapshot.take() else {
+            return self.begin_scheduled();
+        };
+        let keeps_up = snapshot.in_flight.iter().sum::<usize>() < IN_FLIGHT_BYTES_MAX;
+        match snapshot.phase {
+            Phase::Walking if keeps_up => {
+                let (records, complete) = self.keyspace.snapshot_step(STEP_BYTES);
+                let bytes = snapshot.writer.records(records);
+                if complete {
+                    snapshot.finish(&mut self.state, bytes);
+                } else if !bytes.is_empty() {
+                    snapshot.append(&mut self.state, bytes);
+                }
+            }
+            Phase::Failed => {
+                let (_, complete) = self.keyspace.snapshot_step(STEP_BYTES);
+                if complete && snapshot.in_flight.is_empty() {
+                    return self.state.snapshot_failed(&snapshot);
+                }
+            }
+            _ => {}
+        }
+        self.state.durability.snapshot = Some(snapshot);
+    }
+
+    /// Whether the snapshot has something to do without an event.
+    pub(in crate::server) fn snapshot_has_work(&self) -> bool {
+        self.state.durability.snapshot.as_ref().is_some_and(|snapshot| match snapshot.phase {
+            Phase::Walking => snapshot.in_flight.iter().sum::<usize>() < IN_FLIGHT_BYTES_MAX,
+            Phase::Failed => self.keyspace.has_snapshot(),
+            Phase::Preparing | Phase::Finishing => false,
+        })
+    }
+
+    /// A job on the files of a snapshot has ended.
+    pub(super) fn files_job_ended(&mut self, result: io::Result<()>) {
+        let Some(mut snapshot) = self.state.durability.snapshot.take() else {
+            return self.state.note_files_result(result);
+        };
+        snapshot.in_flight.remove(0);
+        match (result, &snapshot.phase) {
+            (Ok(()), Phase::Preparing) => {
+                let changed_over = self.change_over(*snapshot);
+                if let Err(error) = changed_over {
+                    self.state.rewrite_failed(&error);
+                }
+                return;
+            }
+            (Ok(()), Phase::Finishing) if snapshot.in_flight.is_empty() => {
+                return self.state.snapshot_ended(*snapshot);
+            }
+            (Err(error), Phase::Preparing) => return self.state.rewrite_failed(&error),
+            (Err(error), _) => {
+                let error = crate::net::os_text(&error);
+                if snapshot.phase != Phase::Failed {
+                    self.state.log(
+                        Level::Warning,
+                        format_args!("Write error saving DB on disk: {error}"),
+                    );
+                }
+                snapshot.phase = Phase::Failed;
+            }
+            (Ok(()), _) => {}
+        }
+        self.state.durability.snapshot = Some(snapshot);
+    }
+
+    fn begin_scheduled(&mut self) {
+        if self.state.durability.loading.is_some() {
+            return;
+        }
+        if self.state.durability.facts.rewrite_scheduled {
+            self.begin_rewrite();
+        } else if self.state.durability.facts.save_scheduled
+            && let Err(error) = self.begin_save()
+        {
+            self.state.save_failed(&error);
+        }
+    }
+
+    /// Writes a snapshot at once, while everybody waits (`SAVE`).
+    pub fn save_now(&mut self) -> io::Result<()> {
+        let bytes = self.snapshot_bytes();
+        let (disk, path) = (self.state.environment.disk(), self.state.dump_path());
+        let result = disk::replace(&*disk, &path, &bytes);
+        match &result {
+            Ok(()) => {
+                self.state.log(Level::Notice, format_args!("DB saved on disk"));
+                self.state.saved(self.state.dirty, None);
+            }
+            Err(error) => self.state.save_failed(error),
+        }
+        result
+    }
+
+    /// All data as a snapshot. No other may be running.
+    pub fn snapshot_bytes(&mut self) -> Vec<u8> {
+        let Self { keyspace, state, .. } = self;
+        let format = if keyspace.has_field_expiry() { Format::Redis12 } else { Format::Redis10 };
+        let compresses = state.config.rdbcompression;
+        keyspace.begin_snapshot(|db, database| {
+            Box::new(RdbSink::new(db, database, format, compresses))
+        });
+        let mut writer = state.rdb_writer(format);
+        let mut bytes = Vec::new();
+        state.write_head(&mut writer, Purpose::Save, &mut bytes);
+        let (records, complete) = keyspace.snapshot_step(usize::MAX);
+        debug_assert!(complete, "a walk without a limit comes to the end");
+        bytes.extend(writer.records(records));
+        writer.end(&mut bytes);
+        bytes
+    }
+}
+
+impl Snapshot {
+    fn append(&mut self, state: &mut State, bytes: Vec<u8>) {
+        let Some(file) = self.file.clone() else { return };
+        self.in_flight.push(bytes.len());
+        let broken = Arc::clone(&self.broken);
+        let job = move || {
+            disk::append_all(&*file, &bytes).map_err(|(_, error)| {
+                broken.store(true, Ordering::Relaxed);
+                error
+            })
+        };
+        state.environment.run_job(Lane::Files, Box::new(move || Done::Files(job())));
+    }
+
+    /// Has the rest written, and the file get its name when all is on the device.
+    fn finish(&mut self, state: &mut State, mut bytes: Vec<u8>) {
+        self.writer.end(&mut bytes);
+        self.append(state, bytes);
+        self.phase = Phase::Finishing;
+        let Some(file) = self.file.clone() else { return };
+        let (disk, temporary) = (state.environment.disk(), self.temporary.clone());
+        self.in_flight.push(0);
+        let job: Box<dyn FnOnce() -> io::Result<()> + Send> = match self.purpose {
+            Purpose::Save => {
+                let path = state.dump_path();
+                Box::new(move || install(&disk, &*file, &temporary, &path))
+            }
+            Purpose::Rewrite => {
+                let (paths, manifest) = (state.log_paths(), self.manifest.clone());
+                let history = self.history.clone();
+                Box::new(move || {
+                    install_base(&disk, &*file, &temporary, &paths, &manifest, &history)
+                })
+            }
+        };
+        let broken = Arc::clone(&self.broken);
+        let job = move || {
+            if broken.load(Ordering::Relaxed) {
+                return Err(io::Error::other("a part of it was not written"));
+            }
+            job()
+        };
+        state.environment.run_job(Lane::Files, Box::new(move || Done::Files(job())));
+    }
+}
+
+fn install(
+    disk: &SharedDisk,
+    file: &dyn DiskFile,
+    from: &std::path::Path,
+    to: &std::path::Path,
+) -> io::Result<()> {
+    disk::sync(file)?;
+    disk.rename(from, to)?;
+    disk.sync_directory(to.parent().unwrap_or(std::path::Path::new(".")))
+}
+
+/// Gives the base its name, then makes it count, then takes away what it replaces: at each moment one whole log is there.
+fn install_base(
+    disk: &SharedDisk,
+    file: &dyn DiskFile,
+    temporary: &std::path::Path,
+    paths: &LogPaths,
+    manifest: &Manifest,
+    history: &[String],
+) -> io::Result<()> {
+    let base = manifest.base.as_ref().map_or("", |file| file.name.as_str());
+    install(disk, file, temporary, &paths.file(base))?;
+    disk::replace(&**disk, &paths.manifest(), manifest.to_string().as_bytes())?;
+    for name in history {
+        // One that stays takes room and nothing else.
+        let _ = disk.remove(&paths.file(name));
+    }
+    Ok(())
+}
+
+impl State {
+    fn rdb_writer(&self, format: Format) -> Writer {
+        Writer::new(format, self.config.rdbcompression, self.config.rdbchecksum)
+    }
+
+    fn write_head(&mut self, writer: &mut Writer, purpose: Purpose, out: &mut Vec<u8>) {
+        writer.begin(out);
+        let seconds = (self.now.unix_us / 1_000_000).to_string();
+        let used = self.environment.allocated_bytes().to_string();
+        let base: &[u8] = if purpose == Purpose::Rewrite { b"1" } else { b"0" };
+        for (name, value) in [
+            (&b"redis-ver"[..], REDIS_VERSION.as_bytes()),
+            (b"redis-bits", b"64"),
+            (b"ctime", seconds.as_bytes()),
+            (b"used-mem", used.as_bytes()),
+            (b"aof-base", base),
+        ] {
+            writer.aux(out, name, value);
+        }
+    }
+
+    /// Where the snapshot is.
+    pub fn dump_path(&self) -> PathBuf {
+        self.config.dir.join(&self.config.dbfilename)
+    }
+
+    fn snapshot_ended(&mut self, snapshot: Snapshot) {
+        let elapsed_us = self.now.monotonic_us.saturating_sub(snapshot.started_us);
+        match snapshot.purpose {
+            Purpose::Save => {
+                self.log(Level::Notice, format_args!("Background saving terminated with success"));
+                self.saved(snapshot.dirty, Some(elapsed_us / 1_000_000));
+            }
+            Purpose::Rewrite => {
+                self.log(
+                    Level::Notice,
+                    format_args!("Background AOF rewrite finished successfully"),
+                );
+                self.durability.manifest = snapshot.manifest;
+                if let Some(log) = &mut self.durability.log {
+                    log.start_afresh();
+                }
+                self.log_recovered();
+                let facts = &mut self.durability.facts;
+                facts.rewrite_ok = true;
+                facts.rewrite_s = Some(elapsed_us / 1_000_000);
+                facts.rewrites += 1;
+                facts.rewrite_failures = 0;
+                self.note_base_len();
+            }
+        }
+    }
+
+    fn saved(&mut self, dirty: u64, seconds: Option<u64>) {
+        self.dirty = self.dirty.saturating_sub(dirty);
+        let facts = &mut self.durability.facts;
+        facts.last_save_s = self.now.unix_us / 1_000_000;
+        facts.save_ok = true;
+        facts.save_s = seconds.or(facts.save_s);
+        facts.saves += 1;
+    }
+
+    fn snapshot_failed(&mut self, snapshot: &Snapshot) {
+        let (disk, temporary) = (self.environment.disk(), snapshot.temporary.clone());
+        // Nobody waits for it, and one that stays is overwritten by the next snapshot.
+        self.environment.run_job(
+            Lane::Files,
+            Box::new(move || {
+                let _ = disk.remove(&temporary);
+                Done::Files(Ok(()))
+            }),
+        );
+        let error = io::Error::other("the snapshot was not written");
+        match snapshot.purpose {
+            Purpose::Save => self.save_failed(&error),
+            Purpose::Rewrite => self.rewrite_failed(&error),
+        }
+    }
+
+    pub(super) fn save_failed(&mut self, error: &io::Error) {
+        let error = crate::net::os_text(error);
+        self.log(Level::Warning, format_args!("Background saving error: {error}"));
+        self.durability.facts.save_ok = false;
+        self.durability.facts.retry_us = self.now.monotonic_us + RETRY_US;
+    }
+
+    fn rewrite_failed(&mut self, error: &io::Error) {
+        let error = crate::net::os_text(error);
+        self.log(
+            Level::Warning,
+            format_args!("Background AOF rewrite terminated with error: {error}"),
+        );
+        let facts = &mut self.durability.facts;
+        facts.rewrite_ok = false;
+        facts.rewrite_failures += 1;
+        facts.retry_us = self.now.monotonic_us + RETRY_US;
+    }
+
+    fn note_files_result(&mut self, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.log(Level::Warning, format_args!("A job on files has failed: {error}"));
+        }
+    }
+}

@@ -25,6 +25,8 @@ pub struct Ctx<'a> {
     pub command: &'static Command,
     /// Its number.
     pub id: CommandId,
+    /// The key that the client has waited for and that has changed: this is one more try of a command that waits.
+    pub ready_key: Option<&'a [u8]>,
 }
 
 impl Ctx<'_> {
@@ -95,7 +97,11 @@ impl Ctx<'_> {
 
     /// When a list is one listpack, and when a node of it is full.
     pub fn list_limit(&self) -> NodeLimit {
-        NodeLimit::new(i64::from(self.server.config.list_max_listpack_size))
+        let limit = NodeLimit::new(i64::from(self.server.config.list_max_listpack_size));
+        match self.server.list_packed_threshold {
+            None => limit,
+            Some(bytes) => limit.with_packed_threshold(bytes),
+        }
     }
 
     /// When a hash is a listpack, what its table hashes with, and the time.

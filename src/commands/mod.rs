@@ -1,5 +1,6 @@
 //! The commands: one row in a table and one small function each, a file per group.
 
+mod blocking;
 pub mod categories;
 mod ctx;
 mod error;
@@ -11,11 +12,13 @@ pub mod table;
 mod connection;
 mod generic;
 mod hash;
+mod list;
 mod pubsub;
 mod scripting;
 mod server;
 mod string;
 
+pub use blocking::Timeout;
 pub use ctx::Ctx;
 pub use error::{CommandError, CommandResult, shown};
 pub use help::reply_help;
@@ -27,6 +30,7 @@ use crate::resp::Args;
 /// All tables.
 pub const TABLES: &[(Group, &[Command])] = &[
     (Group::String, string::COMMANDS),
+    (Group::List, list::COMMANDS),
     (Group::Hash, hash::COMMANDS),
     (Group::Generic, generic::COMMANDS),
     (Group::Connection, connection::COMMANDS),

@@ -260,6 +260,8 @@ pub const fn counted(count: usize, step: usize, flags: KeyFlags) -> KeySpec {
 pub enum Group {
     /// Strings.
     String,
+    /// Lists.
+    List,
     /// Hashes.
     Hash,
     /// Keys of any type.
@@ -279,6 +281,7 @@ impl Group {
     pub fn name(self) -> &'static str {
         match self {
             Self::String => "string",
+            Self::List => "list",
             Self::Hash => "hash",
             Self::Generic => "generic",
             Self::Connection => "connection",
@@ -292,6 +295,7 @@ impl Group {
     pub fn category(self) -> Option<&'static str> {
         match self {
             Self::String => Some("string"),
+            Self::List => Some("list"),
             Self::Hash => Some("hash"),
             Self::Generic => Some("keyspace"),
             Self::Connection => Some("connection"),

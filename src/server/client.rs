@@ -2,6 +2,7 @@
 
 use slab::Slab;
 
+use super::blocking::WaitingRequest;
 use super::pubsub::Subscriptions;
 use crate::commands::CommandId;
 use crate::net::{Peer, Token};
@@ -28,6 +29,8 @@ pub enum Blocked {
     Paused,
     /// `CONFIG SET` of an address waits for the loop to listen there.
     Listening,
+    /// Its command waits for keys.
+    Keys,
 }
 
 /// Classes of clients: `CLIENT LIST TYPE`, and what each may leave unread.
@@ -79,6 +82,8 @@ pub struct Client {
     pub pushes_unsent: u64,
     /// Why its requests wait.
     pub blocked: Option<Blocked>,
+    /// Its command that waits for keys.
+    pub waiting: Option<Box<WaitingRequest>>,
     /// It is to be closed once its output is sent, or at once; no further request is run.
     pub closing: bool,
     /// It is to be closed at the end of the turn, its output sent or not: for all others it is gone.
@@ -130,6 +135,7 @@ impl Client {
             + self.name.len()
             + self.lib_name.len()
             + self.lib_ver.len()
+            + self.waiting.as_ref().map_or(0, |waiting| waiting.memory_bytes())
             + self.subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.memory_bytes())
     }
 
@@ -203,6 +209,7 @@ impl Clients {
             subscriptions: None,
             pushes_unsent: 0,
             blocked: None,
+            waiting: None,
             closing: false,
             doomed: false,
             query: Vec::new(),

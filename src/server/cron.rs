@@ -27,6 +27,8 @@ impl Server {
         if !self.state.cron_paused {
             self.run_periodic_work(due, now_us);
         }
+        self.serve_blocked(); // what expired, or changed during a pause
+        self.time_out_blocked();
         self.run_pending_input();
         self.time_until_next_work(now_us)
     }
@@ -51,7 +53,13 @@ impl Server {
             return Duration::ZERO;
         }
         let pause_us = self.state.pause.map_or(u64::MAX, |pause| pause.until_us);
-        Duration::from_micros(self.state.next_cron_us.min(pause_us).saturating_sub(now_us))
+        let deadline_us = self
+            .state
+            .blocked_keys
+            .first_deadline()
+            .map_or(u64::MAX, |(deadline_us, _)| deadline_us);
+        let next_us = self.state.next_cron_us.min(pause_us).min(deadline_us);
+        Duration::from_micros(next_us.saturating_sub(now_us))
     }
 
     fn expire_some(&mut self) {

@@ -5,6 +5,7 @@ use super::look_ahead::Ahead;
 use super::{Blocked, Server, State};
 use crate::commands::table::{DENYOOM, LOADING, NO_AUTH, SUBSCRIBING, WHILE_SUBSCRIBED, WRITE};
 use crate::commands::{CommandError, CommandId, Ctx, shown};
+use crate::keyspace::Candidate;
 use crate::log::Level;
 use crate::net::Token;
 use crate::resp::output::Mark;
@@ -35,13 +36,13 @@ impl Server {
                 None
             }
         };
-        if self.state.clients.get(token).reply_mode != ReplyMode::On {
-            self.state.leave_out_reply(token, command, start, reply);
+        // Whoever waits now is answered after this batch, and so it is served after it, too.
+        if self.state.clients.get(token).blocked != Some(Blocked::Keys) {
+            self.state.end_reply(token, command, start, reply);
+            if self.state.blocked_keys.has_ready() {
+                self.serve_blocked();
+            }
         }
-        if self.state.pushed {
-            self.state.append_pushed(token, reply);
-        }
-        self.state.check_reply_limit(token, reply);
     }
 
     /// Runs a command that was checked.
@@ -53,30 +54,53 @@ impl Server {
         ahead: Ahead,
         reply: &mut Reply,
     ) {
-        let Self { keyspace, state, .. } = self;
-        let (command, first_key) =
-            (state.registry.get(id).command, state.registry.get(id).first_key);
+        let state = &mut self.state;
+        let first_key = state.registry.get(id).first_key;
         let client = state.clients.get_mut(token);
         client.last_command = Some(id);
         client.commands += 1;
-        let mut db = keyspace.db(client.db);
-        db.touch = !client.no_touch;
         // Of a subcommand only its container was known ahead, and so no key.
-        if ahead.command == Some(id) && (1..args.len()).contains(&first_key) {
-            db.ahead = ahead.candidate.map(|candidate| (args.key(first_key), candidate));
-        }
-        let (dirty, db_index) = (state.dirty, client.db);
+        let known = ahead.command == Some(id) && (1..args.len()).contains(&first_key);
+        let candidate = ahead.candidate.filter(|_| known);
+        let looked_up = candidate.map(|candidate| (args.key(first_key), candidate));
         let written = reply.output.len();
         let started_ns = state.command_starts(id, args.len(), ahead.wire_bytes);
-        let mut ctx = Ctx { db, server: state, token, reply, command, id };
+        self.run_handler(token, id, args, looked_up, None, reply);
+        let state = &mut self.state;
+        if state.clients.get(token).blocked == Some(Blocked::Keys) {
+            state.command_waits(token, started_ns);
+        } else {
+            let reply_bytes = reply.output.len() - written;
+            state.command_ended(token, id, args, started_ns, ahead.wire_bytes, reply_bytes);
+        }
+        if !state.monitors.is_empty() {
+            state.feed_monitors(token, id, args);
+        }
+    }
+
+    /// Runs the code of a command, and sees to what follows from what it has changed. `ready_key` is given to one that has
+    /// waited for it.
+    pub(super) fn run_handler(
+        &mut self,
+        token: Token,
+        id: CommandId,
+        args: &Args<'_>,
+        looked_up: Option<(&[u8], Candidate)>,
+        ready_key: Option<&[u8]>,
+        reply: &mut Reply,
+    ) {
+        let Self { keyspace, state, .. } = self;
+        let command = state.registry.get(id).command;
+        let client = state.clients.get(token);
+        let mut db = keyspace.db(client.db);
+        db.touch = !client.no_touch;
+        db.ahead = looked_up;
+        let (dirty, db_index, written) = (state.dirty, client.db, reply.output.len());
+        let mut ctx = Ctx { db, server: state, token, reply, command, id, ready_key };
         let result = (command.handler)(&mut ctx, args);
         if let Err(error) = result {
-            debug_assert_eq!(
-                reply.output.len(),
-                written,
-                "{} wrote a reply and failed",
-                command.name
-            );
+            let same = reply.output.len() == written;
+            debug_assert!(same, "{} wrote a reply and failed", command.name);
             debug_assert_eq!(state.dirty, dirty, "{} changed something and failed", command.name);
             state.stats.count_error(&error);
             state.stats.command(id).failed_calls += 1;
@@ -89,11 +113,6 @@ impl Server {
             state.tell_notices(keyspace.notices.take());
         }
         state.effects.command_ended(db_index, state.dirty != dirty, args.iter());
-        let reply_bytes = reply.output.len() - written;
-        state.command_ended(token, id, args, started_ns, ahead.wire_bytes, reply_bytes);
-        if !state.monitors.is_empty() {
-            state.feed_monitors(token, id, args);
-        }
         if keyspace.has_garbage() {
             for garbage in keyspace.take_garbage() {
                 state.environment.discard(Box::new(garbage));
@@ -129,6 +148,25 @@ impl State {
         }
         self.stats.count_error(&refused.error);
         refused.error.reply(reply);
+    }
+
+    /// A request was answered: the reply counts, unless `CLIENT REPLY` keeps it back. Messages that the client was sent
+    /// meanwhile follow.
+    #[inline]
+    pub(super) fn end_reply(
+        &mut self,
+        token: Token,
+        command: Option<CommandId>,
+        start: Mark,
+        reply: &mut Reply,
+    ) {
+        if self.clients.get(token).reply_mode != ReplyMode::On {
+            self.leave_out_reply(token, command, start, reply);
+        }
+        if self.pushed {
+            self.append_pushed(token, reply);
+        }
+        self.check_reply_limit(token, reply);
     }
 
     /// `CLIENT REPLY` is not on: takes the reply back where it says so. What `SUBSCRIBE` and its like answer is a message,

@@ -196,7 +196,7 @@ impl Server {
     }
 
     /// Takes the client's output to write replies into it. One without a buffer borrows a warm one.
-    fn take_reply(&mut self, token: Token) -> Reply {
+    pub(super) fn take_reply(&mut self, token: Token) -> Reply {
         let client = self.state.clients.get_mut(token);
         let mut reply = Reply::new(client.protocol);
         reply.output = std::mem::take(&mut client.output);
@@ -208,7 +208,7 @@ impl Server {
         reply
     }
 
-    fn give_back_reply(&mut self, token: Token, mut reply: Reply) {
+    pub(super) fn give_back_reply(&mut self, token: Token, mut reply: Reply) {
         self.state.append_pushed(token, &mut reply);
         let client = self.state.clients.get_mut(token);
         client.output = reply.output;

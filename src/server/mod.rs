@@ -3,6 +3,7 @@
 //! It has no socket, clock, file or random source of its own: `Environment` brings what it needs, the event loop moves
 //! the bytes. So a test can run it with virtual time, and any run can be replayed.
 
+mod blocking;
 mod client;
 mod client_info;
 mod cron;
@@ -34,6 +35,7 @@ use std::fmt;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 
+pub use blocking::{BlockedKeys, Unblock, WaitingRequest};
 pub use client::{Blocked, Client, ClientClass, Clients, ReplyMode};
 pub use client_info::describe;
 pub use durability::Durability;
@@ -113,12 +115,16 @@ pub struct State {
     pub in_exec: bool,
     /// What commands have changed, for those who repeat it.
     pub effects: Effects,
+    /// Keys that clients wait for.
+    pub blocked_keys: BlockedKeys,
     /// `CLIENT PAUSE`.
     pub pause: Option<Pause>,
     /// `DEBUG SET-ACTIVE-EXPIRE`.
     pub active_expire: bool,
     /// `DEBUG PAUSE-CRON`.
     pub cron_paused: bool,
+    /// `DEBUG QUICKLIST-PACKED-THRESHOLD`.
+    pub list_packed_threshold: Option<usize>,
     /// Clients that watch all commands.
     pub monitors: Vec<Token>,
     /// Who is subscribed to what.
@@ -170,9 +176,11 @@ impl Server {
             durability: Durability::default(),
             in_exec: false,
             effects: Effects::default(),
+            blocked_keys: BlockedKeys::default(),
             pause: None,
             active_expire: true,
             cron_paused: false,
+            list_packed_threshold: None,
             monitors: Vec::new(),
             pubsub: PubSub::new(keyspace.hash_key()),
             pushed: false,
@@ -263,6 +271,7 @@ impl State {
     }
 
     fn close(&mut self, token: Token, how: Close) {
+        self.stop_waiting(token);
         if let Some(client) = self.clients.find_mut(token) {
             client.closing = true;
             client.doomed |= how == Close::Now;

@@ -85,7 +85,12 @@ impl State {
     }
 
     /// A key has another value than before, or none: whoever watches it is told.
-    pub(crate) fn key_changed(&mut self, _db: usize, _key: &[u8]) {}
+    #[inline]
+    pub(crate) fn key_changed(&mut self, db: usize, key: &[u8]) {
+        if !self.blocked_keys.is_empty() {
+            self.blocked_keys.key_changed(db, key);
+        }
+    }
 }
 
 #[cfg(test)]

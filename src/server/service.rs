@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use super::Server;
+use super::{Blocked, Server};
 use crate::clock::Now;
 use crate::log::Level;
 use crate::net::{Actions, Disconnect, LoopStats, OutputBuffer, Peer, Service, Signal, Token};
@@ -70,13 +70,16 @@ impl Service for Server {
 
     fn owes_reply(&mut self, token: Token) -> bool {
         self.state.clients.find_mut(token).is_some_and(|client| {
-            let waits = client.blocked.is_some() && !client.query.is_empty();
+            // Whoever waits for keys and has closed is most likely gone: it must not be given what others need.
+            let held_back = client.blocked.is_some_and(|blocked| blocked != Blocked::Keys);
+            let waits = held_back && !client.query.is_empty();
             !client.closing && (waits || client.input_pending) || !client.output.is_empty()
         })
     }
 
     fn disconnected(&mut self, token: Token, why: Disconnect) {
         let state = &mut self.state;
+        state.stop_waiting(token);
         let Some(mut client) = state.clients.remove(token) else { return };
         if let Some(subscriptions) = client.subscriptions.take() {
             state.end_subscriptions(*subscriptions);

@@ -51,11 +51,16 @@ impl State {
         if quick && !self.exact_timing && wire_bytes <= QUICK_BYTES_MAX {
             return None;
         }
+        Some(self.timing_starts())
+    }
+
+    /// The time, at the start of something that is timed by itself.
+    pub(super) fn timing_starts(&mut self) -> u64 {
         let now_ns = self.environment.monotonic_ns();
         if self.untimed.total > 0 {
             self.charge_untimed(now_ns);
         }
-        Some(now_ns)
+        now_ns
     }
 
     /// A command has ended: counts it, and notes it where it was slow or large.

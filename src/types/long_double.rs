@@ -99,6 +99,25 @@ impl LongDouble {
         sum.is_finite().then_some(sum)
     }
 
+    /// A thousand times the number, rounded up to a whole one, after the product was rounded: C's `ceill(x * 1000)`, which
+    /// makes milliseconds of seconds. What is beyond an `i64` becomes its largest or its smallest.
+    #[must_use]
+    pub fn thousandfold_ceil(self) -> i64 {
+        let saturated = if self.negative { i64::MIN } else { i64::MAX };
+        let Some((mantissa, exponent)) = self.finite_parts() else { return saturated };
+        let product = Self::round(self.negative, u128::from(mantissa) * 1000, exponent, false);
+        let Some((mantissa, exponent)) = product.finite_parts() else { return saturated };
+        if exponent > 0 {
+            return saturated; // 64 bits and more
+        }
+        let shift = exponent.unsigned_abs();
+        let whole = mantissa.checked_shr(shift).unwrap_or(0);
+        let is_whole = whole.checked_shl(shift).unwrap_or(0) == mantissa;
+        let magnitude = i128::from(whole) + i128::from(!is_whole && !self.negative);
+        let value = if self.negative { -magnitude } else { magnitude };
+        i64::try_from(value).unwrap_or(saturated)
+    }
+
     fn finite_parts(self) -> Option<(u64, i32)> {
         match self.magnitude {
             Magnitude::Finite { mantissa, exponent } => Some((mantissa, exponent)),
@@ -305,6 +324,34 @@ mod tests {
         assert_eq!(LongDouble::parse(longest.as_bytes()), None, "10^-9000...0 is too small");
         assert_eq!(LongDouble::parse(too_long.as_bytes()), None);
         assert_eq!(LongDouble::parse(&too_long.as_bytes()[1..]), Some(LongDouble::ZERO));
+    }
+
+    #[test]
+    fn a_thousandfold_is_rounded_up_and_stays_an_i64() {
+        for (text, thousandfold) in [
+            ("0", 0),
+            ("1", 1000),
+            ("0.001", 1),
+            ("0.0001", 1),
+            ("-0.0001", 0),
+            ("-0.0019", -1),
+            ("-1", -1000),
+            ("1.0001", 1001),
+            ("2.5", 2500),
+            ("1e-4000", 1),
+            ("1e10", 10_000_000_000_000),
+            ("9223372036854775.807", i64::MAX),
+            ("9223372036854775.806", i64::MAX - 1),
+            ("9223372036854775.808", i64::MAX),
+            ("-9e15", -9_000_000_000_000_000_000),
+            ("-9223372036854775.809", i64::MIN),
+            ("1e300", i64::MAX),
+            ("-1e4900", i64::MIN),
+            ("inf", i64::MAX),
+            ("-inf", i64::MIN),
+        ] {
+            assert_eq!(parse(text).thousandfold_ceil(), thousandfold, "{text}");
+        }
     }
 
     #[test]

@@ -23,6 +23,8 @@ enum Compare {
     SameShape,
     /// HELLO without its `id` and `version`.
     HelloFields,
+    /// Names of encodings: a listpack where Redis 7.0 has a quicklist or a hash table.
+    PackedEncoding,
     /// COMMAND INFO: name, arity, flags in any order, first key, last key and step of every command.
     CommandInfo,
 }
@@ -54,6 +56,11 @@ const ALLOWED: &[(&str, Compare, &str)] = &[
     ("EXPIRETIME", Compare::Within(5), "as TTL: most of the times are set relative to now"),
     ("PEXPIRETIME", Compare::Within(5_000), "as TTL"),
     ("OBJECT IDLETIME", Compare::Within(5), "as TTL"),
+    (
+        "OBJECT ENCODING",
+        Compare::PackedEncoding,
+        "small lists and sets are listpacks since Redis 7.2",
+    ),
     ("TIME", Compare::SameShape, "as TTL, and microseconds"),
     ("CLIENT ID", Compare::SameShape, "counts the connections a server has seen"),
     ("HELLO", Compare::HelloFields, "as CLIENT ID; our version is our own"),
@@ -103,6 +110,10 @@ impl Compare {
             Self::SameShape => both(shape),
             Self::HelloFields => both(hello_fields),
             Self::CommandInfo => both(command_info),
+            Self::PackedEncoding => {
+                ours.text() == Some(b"listpack")
+                    && matches!(reference.text(), Some(b"quicklist" | b"hashtable"))
+            }
             Self::Within(distance) => match (reference.integer(), ours.integer()) {
                 // Negative numbers are no times: "no such key" and "no TTL".
                 (Some(a), Some(b)) => a >= 0 && b >= 0 && a.abs_diff(b) <= distance.unsigned_abs(),
@@ -186,6 +197,9 @@ mod tests {
         assert!(!allows("GET a", b"$1\r\na\r\n", b"+a\r\n"));
         assert!(!allows("GET a", b"$-1\r\n", b"_\r\n"));
         assert!(!allows("OBJECT ENCODING a", b":1\r\n", b":2\r\n"));
+        assert!(allows("OBJECT ENCODING a", b"$9\r\nhashtable\r\n", b"$8\r\nlistpack\r\n"));
+        assert!(!allows("OBJECT ENCODING a", b"$8\r\nlistpack\r\n", b"$9\r\nhashtable\r\n"));
+        assert!(!allows("OBJECT ENCODING a", b"$6\r\nintset\r\n", b"$8\r\nlistpack\r\n"));
     }
 
     #[test]

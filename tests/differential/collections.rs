@@ -19,7 +19,7 @@ pub const BITMAP: &[Row] = &[
     (3, "BITFIELD_RO <key> {GET <bit_type> <bit_place>|SET u8 0 1}*"),
 ];
 
-/// Lists, and SORT.
+/// Lists.
 pub const LIST: &[Row] = &[
     (6, "DEL a ; RPUSH a {<value>}+"),
     (
@@ -36,12 +36,14 @@ pub const LIST: &[Row] = &[
     (4, "LREM <list_key> <index> <value>"),
     (4, "LSET <list_key> <small_index> <value>"),
     (3, "LTRIM <list_key> <index> <index>"),
-    (
-        5,
-        "LPOS <list_key> <value> {RANK <index>|COUNT {<count>|0|!-1}|MAXLEN {<count>|0|!-1}|!BAD}*",
-    ),
+    (5, "LPOS <list_key> <value> {RANK <rank>|COUNT {<count>|0|!-1}|MAXLEN {<count>|0|!-1}|!BAD}*"),
     (3, "RPOPLPUSH <list_key> <list_key>"),
     (5, "LMOVE <list_key> <list_key> {LEFT|RIGHT|!BAD} {LEFT|RIGHT}"),
+    (2, "{LPUSH|RPUSH} <list_key> {<value>}+ ; LTRIM <list_key> <small_index> <small_index>"),
+    (
+        3,
+        "DEL a ; RPUSH a {<value>}+ {<value>}+ {<value>}+ ; LREM a <small_index> <value> ; LPOP a <count>",
+    ),
     (4, "LMPOP <list_keys> {LEFT|RIGHT|!BAD} {COUNT {<count>|!<bad_count>}|!BAD}*"),
     // One row for all that block: Redis looks for timeouts that are due ten times a second.
     (
@@ -52,6 +54,11 @@ pub const LIST: &[Row] = &[
         1,
         "DEL a ; RPUSH a {<value>}+ ; {BLPOP b a <wait>|BRPOP a b <wait>|BLMOVE a b LEFT RIGHT <wait>|BLMPOP <wait> 2 b a RIGHT COUNT 2}",
     ),
+];
+
+/// SORT, which works on lists among others.
+pub const SORT: &[Row] = &[
+    (6, "DEL a ; RPUSH a {<value>}+"),
     (
         4,
         "SORT <list_key> {ASC|DESC|LIMIT <small_index> <small_index>|GET #|GET <list_key>|STORE <list_key>|!BAD}*",

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use proptest::strategy::Union;
 
-use crate::collections::{BITMAP, HASH, LIST, SET, SORTED_SET, TRANSACTIONS};
+use crate::collections::{BITMAP, HASH, LIST, SET, SORT, SORTED_SET, TRANSACTIONS};
 use crate::step::{RawEffect, RawLine, Step};
 use crate::template;
 
@@ -36,7 +36,8 @@ const GROUPS: &[Group] = &[
     Group { name: "connection", exists: true, rows: CONNECTION, readers: &[] },
     Group { name: "server", exists: true, rows: SERVER, readers: &[] },
     Group { name: "bitmap", exists: false, rows: BITMAP, readers: &["GET %"] },
-    Group { name: "list", exists: false, rows: LIST, readers: &["LRANGE % 0 -1"] },
+    Group { name: "list", exists: true, rows: LIST, readers: &["LRANGE % 0 -1"] },
+    Group { name: "sort", exists: false, rows: SORT, readers: &["LRANGE % 0 -1"] },
     Group { name: "hash", exists: true, rows: HASH, readers: &["HGETALL %"] },
     Group { name: "set", exists: false, rows: SET, readers: &["SMEMBERS %"] },
     Group {

@@ -101,6 +101,12 @@ pub fn word(name: &str) -> BoxedStrategy<Arg> {
         "small" => list(SMALL),
         "text" => list(&[b"a", b"", b"b", b"abc", b"ab", b"B", b"1", b"10", b"9", b" ", b"a b", b"\xff", b"true"]),
         "index" => prop_oneof![4 => (-3..4_i32).prop_map(number), 3 => (-12..12_i32).prop_map(number), 1 => list(INTEGERS)].boxed(),
+        // Never -9223372036854775808, which Redis 7.0 negates, to get the same; later versions refuse it.
+        "rank" => prop_oneof![
+            6 => (-3..4_i32).prop_map(number),
+            1 => list(&[b"9223372036854775807", b"-9223372036854775807", b"9223372036854775808", b"x", b""]),
+        ]
+        .boxed(),
         // Never 536870911: one byte there makes a string of exactly the 512 MB that are allowed.
         "offset" => prop_oneof![
             6 => (0..20_i32).prop_map(number),
@@ -125,7 +131,8 @@ pub fn word(name: &str) -> BoxedStrategy<Arg> {
         }
         "bit_place" => prop_oneof![6 => (0..70_i32).prop_map(number), 2 => list(&[b"#0", b"#3", b"-1", b"#x"])].boxed(),
         "bit_type" => list(&[b"u8", b"i8", b"u4", b"i16", b"u63", b"i64", b"u1", b"i5", b"u64", b"i65", b"u0", b"x"]),
-        "wait" => prop_oneof![4 => list(&[b"0.001"]), 1 => list(&[b"-1", b"x", b"", b"9223372036854775807"])].boxed(),
+        // Of more milliseconds than an i64 has, Redis 7.0 says that they are negative: what C's cast makes of them.
+        "wait" => prop_oneof![4 => list(&[b"0.001"]), 1 => list(&[b"-1", b"x", b"", b"-inf", b"nan", b"1e5000"])].boxed(),
         "score_bound" => list(&[
             b"-inf", b"+inf", b"0", b"(0", b"1.5", b"(1.5", b"-2.25", b"3000", b"inf", b"(inf", b"nan", b"x", b"", b"(",
         ]),

@@ -3,7 +3,7 @@
 use crate::commands::{CommandError, CommandResult, Ctx};
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
-use crate::server::{Blocked, PauseKind};
+use crate::server::{PauseKind, Unblock};
 
 /// `CLIENT PAUSE timeout [WRITE | ALL]` -> `+OK`; for so many milliseconds all commands wait, or those that write. O(1).
 pub(super) fn pause(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
@@ -47,27 +47,25 @@ pub(super) fn unpause(ctx: &mut Ctx<'_>, _args: &Args<'_>) -> CommandResult {
 /// `CLIENT UNBLOCK client-id [TIMEOUT | ERROR]` -> 1 if that client's command waited and does no more, else 0.
 /// O(connected clients).
 pub(super) fn unblock(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    if let Some(reason) = fourth(args)?
-        && !reason.eq_ignore_ascii_case(b"timeout")
-        && !reason.eq_ignore_ascii_case(b"error")
-    {
-        let text = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR";
-        return Err(CommandError::Text(text));
-    }
+    let how = match fourth(args)? {
+        None => Unblock::Timeout,
+        Some(reason) if reason.eq_ignore_ascii_case(b"timeout") => Unblock::Timeout,
+        Some(reason) if reason.eq_ignore_ascii_case(b"error") => {
+            Unblock::Error("UNBLOCKED client unblocked via CLIENT UNBLOCK")
+        }
+        Some(_) => return Err(BAD_REASON),
+    };
     let id = parse_i64(args.bytes(2)).ok_or(CommandError::NotAnInteger)?;
     let target = u64::try_from(id).ok().and_then(|id| ctx.server.clients.by_id(id));
-    let waits = target.is_some_and(|client| client.blocked.is_some_and(waits_for_data));
-    ctx.reply.integer(i64::from(waits));
+    let target = target.map(|client| client.token);
+    // What holds requests back before they are run, as a pause, cannot be ended so.
+    let waited = target.is_some_and(|target| ctx.server.unblock_client(target, how));
+    ctx.reply.integer(i64::from(waited));
     Ok(())
 }
 
-/// Whether a client waits within a command, which its time limit or `CLIENT UNBLOCK` can end. What holds requests back
-/// before they are run is none of it.
-fn waits_for_data(blocked: Blocked) -> bool {
-    match blocked {
-        Blocked::Paused | Blocked::Listening => false,
-    }
-}
+const BAD_REASON: CommandError =
+    CommandError::Text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
 
 #[cfg(test)]
 mod tests {

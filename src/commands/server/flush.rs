@@ -85,7 +85,7 @@ fn flush(ctx: &mut Ctx<'_>, index: usize) {
     ctx.server.dirty += ctx.db.keyspace.flush(index) as u64;
 }
 
-/// `SWAPDB index1 index2` -> `+OK`. O(1).
+/// `SWAPDB index1 index2` -> `+OK`. O(keys that clients wait for).
 fn swapdb(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let first = number(args.bytes(1), "ERR invalid first DB index")?;
     let second = number(args.bytes(2), "ERR invalid second DB index")?;
@@ -96,6 +96,8 @@ fn swapdb(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     };
     ctx.db.keyspace.swap(first, second);
     ctx.server.dirty += 1;
+    ctx.server.blocked_keys.database_changed(first);
+    ctx.server.blocked_keys.database_changed(second);
     ctx.reply.ok();
     Ok(())
 }

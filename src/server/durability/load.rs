@@ -255,7 +255,7 @@ impl Server {
         if registered.parent.is_none() && (1..args.len()).contains(&first_key) {
             db.ahead = candidate.map(|candidate| (args.key(first_key), candidate));
         }
-        let mut ctx = Ctx { db, server: state, token, reply, command, id };
+        let mut ctx = Ctx { db, server: state, token, reply, command, id, ready_key: None };
         let accepted = (command.handler)(&mut ctx, args).is_ok();
         if keyspace.has_garbage() {
             for garbage in keyspace.take_garbage() {

@@ -30,13 +30,11 @@ pub(super) fn clients(view: &View<'_>, text: &mut Text) {
         ("tracking_clients", &0),
         ("pubsub_clients", &clients.iter().filter(|client| client.subscriptions.is_some()).count()),
     ]);
-    text.zeros(&[
-        "watching_clients",
-        "clients_in_timeout_table",
-        "total_watched_keys",
-        "total_blocking_keys",
-        "total_blocking_keys_on_nokey",
-    ]);
+    text.zeros(&["watching_clients"]);
+    text.fields(&[("clients_in_timeout_table", &state.blocked_keys.deadlines_len())]);
+    text.zeros(&["total_watched_keys"]);
+    text.fields(&[("total_blocking_keys", &state.blocked_keys.len())]);
+    text.zeros(&["total_blocking_keys_on_nokey"]);
     paused(state.pause, state.now.monotonic_us, text);
 }
 

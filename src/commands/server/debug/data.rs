@@ -3,7 +3,7 @@
 use crate::commands::{CommandError, CommandResult, Ctx};
 use crate::keyspace::{Database, Entry, Expiry, NewString, StringValue};
 use crate::resp::Args;
-use crate::resp::number::parse_i64;
+use crate::resp::number::{parse_i64, parse_memory};
 use crate::types::digest::{Digest, ObjectType};
 
 const NOT_POSITIVE: CommandError =
@@ -136,6 +136,21 @@ pub fn populate(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     Ok(())
 }
 
+/// Lengths in a listpack have 32 bits; elements from this length on could be too much for one.
+const PACKED_THRESHOLD_MAX: u64 = (1 << 32) - (1 << 20);
+
+/// `DEBUG QUICKLIST-PACKED-THRESHOLD size` -> `+OK`: list elements of that length are nodes of their own from now on. O(1).
+pub fn quicklist_packed_threshold(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
+    let size = parse_memory(args.bytes(2)).filter(|&size| size <= PACKED_THRESHOLD_MAX);
+    let size = size.and_then(|size| usize::try_from(size).ok()).ok_or(BAD_THRESHOLD)?;
+    ctx.server.list_packed_threshold = (size > 0).then_some(size);
+    ctx.reply.ok();
+    Ok(())
+}
+
+const BAD_THRESHOLD: CommandError =
+    CommandError::Text("ERR argument must be a memory value bigger than 1 and smaller than 4gb");
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::debuggable;
@@ -223,5 +238,22 @@ mod tests {
         redis.run("DEBUG HTSTATS 16").is("-ERR Out of range database");
         redis.run("DEBUG HTSTATS -1").is("-ERR Out of range database");
         redis.run("DEBUG HTSTATS x").is("-ERR value is not an integer or out of range");
+    }
+
+    #[test]
+    fn the_packed_threshold_makes_small_elements_nodes_of_their_own() {
+        let mut redis = debuggable();
+        redis.run("DEBUG QUICKLIST-PACKED-THRESHOLD 5b").is("+OK");
+        redis.run("RPUSH l abcd abcde").is(":2");
+        redis.run("OBJECT ENCODING l").is("$8 listpack");
+        redis.run("CONFIG SET list-max-listpack-size 2").is("+OK");
+        redis.run("RPUSH l x y abcdef").is(":5");
+        redis.run("LRANGE l 0 -1").is("*5 $4 abcd $5 abcde $1 x $1 y $6 abcdef");
+        redis.run("DEBUG QUICKLIST-PACKED-THRESHOLD 0").is("+OK");
+        for size in ["x", "4gb", "-1", "4293918721"] {
+            redis
+                .run(&format!("DEBUG QUICKLIST-PACKED-THRESHOLD {size}"))
+                .is("-ERR argument must be a memory value bigger than 1 and smaller than 4gb");
+        }
     }
 }

@@ -127,6 +127,17 @@ const SUBCOMMANDS: &[Subcommand] = &[
         ],
     ),
     subcommand(
+        "quicklist-packed-threshold",
+        3..=3,
+        data::quicklist_packed_threshold,
+        &[
+            "QUICKLIST-PACKED-THRESHOLD <size>",
+            "    Sets the threshold for elements to be inserted as plain vs packed nodes",
+            "    Default value is the size limit of a node, allows values up to 4GB.",
+            "    Setting to 0 restores to default.",
+        ],
+    ),
+    subcommand(
         "set-active-expire",
         3..=3,
         set_active_expire,

@@ -115,7 +115,7 @@ pub(super) fn kind_of(command: &str, name: &str) -> ArgumentKind {
     let is_numbered_key =
         name.strip_prefix("key").is_some_and(|n| n.bytes().all(|byte| byte.is_ascii_digit()));
     match name {
-        "pattern" => ArgumentKind::Pattern,
+        "pattern" | "by-pattern" | "get-pattern" => ArgumentKind::Pattern,
         _ if is_numbered_key || KEYS.contains(&name) => ArgumentKind::Key,
         _ if name.starts_with("unix-time") => ArgumentKind::UnixTime,
         "increment" if command.ends_with("FLOAT") || command == "ZINCRBY" => ArgumentKind::Double,

@@ -34,8 +34,9 @@ impl Registered {
         let flags = self.command.flags;
         let own = self.command.categories.contains(&category);
         // A container does nothing itself, so it has no part in what its group works on.
-        let of_group =
-            self.command.subcommands.is_empty() && self.group.category() == Some(category);
+        let of_group = self.command.in_group_category
+            && self.command.subcommands.is_empty()
+            && self.group.category() == Some(category);
         own || of_group
             || match category {
                 // Scripts may write, whatever the command that runs them is called.

@@ -16,6 +16,7 @@ mod list;
 mod pubsub;
 mod scripting;
 mod server;
+mod set;
 mod string;
 
 pub use blocking::Timeout;
@@ -31,6 +32,7 @@ use crate::resp::Args;
 pub const TABLES: &[(Group, &[Command])] = &[
     (Group::String, string::COMMANDS),
     (Group::List, list::COMMANDS),
+    (Group::Set, set::COMMANDS),
     (Group::Hash, hash::COMMANDS),
     (Group::Generic, generic::COMMANDS),
     (Group::Connection, connection::COMMANDS),

@@ -48,6 +48,7 @@ pub struct ScanOptions<'a> {
 enum Of {
     Keys,
     Hash,
+    Others,
 }
 
 impl<'a> ScanOptions<'a> {
@@ -59,6 +60,11 @@ impl<'a> ScanOptions<'a> {
     /// The options of `HSCAN`.
     pub fn of_hash(options: Args<'a>) -> Result<Self, CommandError> {
         Self::parse(options, Of::Hash)
+    }
+
+    /// The options of `SSCAN` and `ZSCAN`.
+    pub fn of_collection(options: Args<'a>) -> Result<Self, CommandError> {
+        Self::parse(options, Of::Others)
     }
 
     fn parse(mut rest: Args<'a>, of: Of) -> Result<Self, CommandError> {

@@ -228,6 +228,15 @@ pub enum KeySpec {
         /// What is done with them.
         flags: KeyFlags,
     },
+    /// Keys that no position tells, for the reason in `notes`.
+    Unknown {
+        /// Why.
+        notes: &'static str,
+        /// The option of `SORT` that they follow; `None` if they are not among the arguments at all.
+        option: Option<&'static str>,
+        /// What is done with them.
+        flags: KeyFlags,
+    },
 }
 
 /// One key, argument 1.
@@ -262,6 +271,8 @@ pub enum Group {
     String,
     /// Lists.
     List,
+    /// Sets.
+    Set,
     /// Hashes.
     Hash,
     /// Keys of any type.
@@ -282,6 +293,7 @@ impl Group {
         match self {
             Self::String => "string",
             Self::List => "list",
+            Self::Set => "set",
             Self::Hash => "hash",
             Self::Generic => "generic",
             Self::Connection => "connection",
@@ -296,6 +308,7 @@ impl Group {
         match self {
             Self::String => Some("string"),
             Self::List => Some("list"),
+            Self::Set => Some("set"),
             Self::Hash => Some("hash"),
             Self::Generic => Some("keyspace"),
             Self::Connection => Some("connection"),
@@ -331,6 +344,8 @@ pub struct Command {
     pub summary: &'static str,
     /// ACL categories beyond those that follow from flags and group.
     pub categories: &'static [&'static str],
+    /// Whether it is in the category of its group.
+    pub in_group_category: bool,
     /// `COMMAND INFO`'s tips for clients and proxies.
     pub tips: &'static [&'static str],
     /// Subcommands; their arity counts from the container's name.
@@ -357,6 +372,7 @@ pub const fn command(
         complexity: "",
         summary: "",
         categories: &[],
+        in_group_category: true,
         tips: &[],
         subcommands: &[],
     }
@@ -381,6 +397,12 @@ impl Command {
     /// Adds ACL categories that do not follow from flags and group.
     pub const fn categories(mut self, categories: &'static [&'static str]) -> Self {
         self.categories = categories;
+        self
+    }
+
+    /// Takes it out of the ACL category of its group.
+    pub const fn outside_group_category(mut self) -> Self {
+        self.in_group_category = false;
         self
     }
 
@@ -422,6 +444,11 @@ impl Command {
                     }
                     (count + 1..=last, step, flags)
                 }
+                KeySpec::Unknown { option, flags, .. } => {
+                    let found = option.and_then(|option| sort_option(args, option));
+                    positions.extend(found.map(|position| (position, flags)));
+                    continue;
+                }
             };
             if flags.has(NOT_KEY) {
                 continue;
@@ -430,4 +457,21 @@ impl Command {
         }
         Some(positions)
     }
+}
+
+/// The position of what follows the last `option` among the options of `SORT`.
+fn sort_option(args: &Args<'_>, option: &str) -> Option<usize> {
+    let (mut at, mut found) = (2, None);
+    while let Some(word) = args.get(at) {
+        at += match word.to_ascii_lowercase().as_slice() {
+            word if word == option.as_bytes() && at + 1 < args.len() => {
+                found = Some(at + 1);
+                2
+            }
+            b"limit" => 3,
+            b"get" | b"by" => 2,
+            _ => 1,
+        };
+    }
+    found
 }

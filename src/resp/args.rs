@@ -6,7 +6,7 @@ use std::fmt;
 use super::reply::push_header;
 
 /// A cleared batch keeps at most this much of either buffer.
-const SPANS_KEPT_MAX: usize = 16 * 1024;
+const SPANS_KEPT_MAX: usize = 4 * 1024;
 const INLINE_BYTES_KEPT_MAX: usize = 64 * 1024;
 
 /// Where an argument is, relative to the start of the bytes it is a span of.

@@ -308,6 +308,15 @@ impl<'a> SetRef<'a> {
         }
     }
 
+    /// The same, for a member as another set gave it.
+    #[inline]
+    pub fn contains_element(self, member: Element<'_>) -> bool {
+        match (self, member) {
+            (Self::Intset(bytes), Element::Int(number)) => Intset::new(bytes).contains(number),
+            _ => self.contains(member.text(&mut itoa::Buffer::new())),
+        }
+    }
+
     /// All members: an intset's ascending, a listpack's as they came, a table's in no order.
     pub fn iter(self) -> impl Iterator<Item = Element<'a>> {
         match self {

@@ -25,6 +25,8 @@ enum Compare {
     HelloFields,
     /// Names of encodings: a listpack where Redis 7.0 has a quicklist or a hash table.
     PackedEncoding,
+    /// Reference counts: of a small integer, one that is not shared.
+    SharedInteger,
     /// COMMAND INFO: name, arity, flags in any order, first key, last key and step of every command.
     CommandInfo,
 }
@@ -60,6 +62,11 @@ const ALLOWED: &[(&str, Compare, &str)] = &[
         "OBJECT ENCODING",
         Compare::PackedEncoding,
         "small lists and sets are listpacks since Redis 7.2",
+    ),
+    (
+        "OBJECT REFCOUNT",
+        Compare::SharedInteger,
+        "a copy of a small integer is an object of its own in Redis",
     ),
     ("TIME", Compare::SameShape, "as TTL, and microseconds"),
     ("CLIENT ID", Compare::SameShape, "counts the connections a server has seen"),
@@ -110,6 +117,9 @@ impl Compare {
             Self::SameShape => both(shape),
             Self::HelloFields => both(hello_fields),
             Self::CommandInfo => both(command_info),
+            Self::SharedInteger => {
+                (reference.integer(), ours.integer()) == (Some(1), Some(i64::from(i32::MAX)))
+            }
             Self::PackedEncoding => {
                 ours.text() == Some(b"listpack")
                     && matches!(reference.text(), Some(b"quicklist" | b"hashtable"))

@@ -114,6 +114,23 @@ pub const SET: &[Row] = &[
     (2, "SPOP <set_key> {1000|0|!-1|!x} ; SCARD <set_key>"),
     (1, "DEL a ; SADD a <value> ; SPOP a"),
     (3, "SSCAN <set_key> {0|0|0|!<cursor>} COUNT 1000 {MATCH <glob>|!BAD}?"),
+    (2, "SRANDMEMBER <set_key> {<count>|-3|-100|!-9223372036854775808|<count> BAD}"),
+    (1, "SADD c 9223372036854775807 -9223372036854775808 1 ; OBJECT ENCODING c ; SADD c 01"),
+    // Before SORT a number is read with a clean errno: Redis 7.0 takes one that an earlier command has left for its own.
+    (
+        2,
+        "INCRBYFLOAT none x ; SORT <set_key> {ASC|DESC|LIMIT <small_index> <small_index>|GET #|GET <set_key>|STORE <set_key>|!BAD}*",
+    ),
+    (
+        3,
+        "DEL c ; SADD c {<integer>}+ ; INCRBYFLOAT none x ; SORT c {ASC|DESC|LIMIT <small_index> <small_index>|GET #|GET key:*|STORE <set_key>}*",
+    ),
+    (2, "DEL c ; SADD c 1 {<integer>}+ ; INCRBYFLOAT none x ; SORT c BY key:* {DESC|GET #}*"),
+    // Without an order a set that is stored is sorted, by all bytes of its members.
+    (
+        2,
+        "DEL a b ; SADD b {<value>}+ ; SORT b BY nosort {DESC|LIMIT <small_index> <small_index>}* STORE a ; SORT a BY nosort DESC",
+    ),
 ];
 
 /// Sorted sets.

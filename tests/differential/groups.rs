@@ -39,7 +39,7 @@ const GROUPS: &[Group] = &[
     Group { name: "list", exists: true, rows: LIST, readers: &["LRANGE % 0 -1"] },
     Group { name: "sort", exists: false, rows: SORT, readers: &["LRANGE % 0 -1"] },
     Group { name: "hash", exists: true, rows: HASH, readers: &["HGETALL %"] },
-    Group { name: "set", exists: false, rows: SET, readers: &["SMEMBERS %"] },
+    Group { name: "set", exists: true, rows: SET, readers: &["SMEMBERS %"] },
     Group {
         name: "sorted_set",
         exists: false,

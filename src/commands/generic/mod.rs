@@ -4,6 +4,7 @@ pub(super) mod expire;
 mod keys;
 mod object;
 mod scan;
+mod sort;
 mod transfer;
 
 use super::Command;
@@ -18,6 +19,20 @@ const READS: &[KeySpec] = &[one(RO.and(ACCESS))];
 const OBJECT_KEY: &[KeySpec] = &[at(2, RO)];
 /// Counts of many keys, which a proxy adds up.
 const SUMMED: &[&str] = &["request_policy:multi_shard", "response_policy:agg_sum"];
+
+/// What `SORT` works on, instead of keys in general.
+const SORT_CATEGORIES: &[&str] = &["set", "sortedset", "list", "dangerous"];
+const SORT_PATTERNS: KeySpec = KeySpec::Unknown {
+    notes: "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort",
+    option: None,
+    flags: RO.and(ACCESS),
+};
+const SORT_STORE: KeySpec = KeySpec::Unknown {
+    notes: "For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the argument array",
+    option: Some("store"),
+    flags: OW.and(UPDATE),
+};
+const SORT_COMPLEXITY: &str = "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N).";
 
 /// The group's rows.
 pub const COMMANDS: &[Command] = &[
@@ -133,6 +148,24 @@ pub const COMMANDS: &[Command] = &[
             "Iterates over the key names in the database.",
         )
         .tips(&["nondeterministic_output", "request_policy:special", "response_policy:special"]),
+    command("sort", AtLeast(2), WRITE.and(DENYOOM), &[one(RO.and(ACCESS)), SORT_PATTERNS, SORT_STORE], sort::sort)
+        .docs(
+            "1.0.0",
+            "key [BY by-pattern] [LIMIT offset count] [GET get-pattern [GET get-pattern ...]] [ASC | DESC] [ALPHA] [STORE destination]",
+            SORT_COMPLEXITY,
+            "Sorts the elements in a list, a set, or a sorted set, optionally storing the result.",
+        )
+        .outside_group_category()
+        .categories(SORT_CATEGORIES),
+    command("sort_ro", AtLeast(2), READ, &[one(RO.and(ACCESS)), SORT_PATTERNS], sort::sort_ro)
+        .docs(
+            "7.0.0",
+            "key [BY by-pattern] [LIMIT offset count] [GET get-pattern [GET get-pattern ...]] [ASC | DESC] [ALPHA]",
+            SORT_COMPLEXITY,
+            "Returns the sorted elements of a list, a set, or a sorted set.",
+        )
+        .outside_group_category()
+        .categories(SORT_CATEGORIES),
     command("touch", AtLeast(2), READ.and(FAST), &[all(RO)], keys::touch)
         .docs(
             "3.2.1",

@@ -140,7 +140,12 @@ fn db_index(ctx: &Ctx<'_>, argument: &[u8]) -> Result<usize, CommandError> {
 
 #[cfg(test)]
 mod tests {
+    use crate::keyspace::Expiry;
     use crate::server::testing::TestServer;
+    use crate::types::hash::{FieldExpiry, Hash, HashLimits};
+    use crate::types::limits::PackedLimits;
+    use crate::types::list::{End, List, NodeLimit};
+    use crate::types::sorted_set::SortedSet;
 
     /// A string in each way a string can be stored: integer, in the entry, as an object.
     fn values() -> [String; 3] {
@@ -289,6 +294,71 @@ mod tests {
             redis.run("COPY a a REPLACE DB 3").is(":1");
             assert_eq!(run_in(&mut redis, 3, "GET a"), bulk(&value));
             redis.run("GET a").is(&bulk(&value));
+        }
+    }
+
+    /// A collection of each type, small and big, at keys that tell its type.
+    fn with_collections() -> (TestServer, Vec<(String, &'static str)>) {
+        let mut redis = TestServer::with(|config| {
+            config.enable_debug_command = crate::config::value::ProtectedAction::Yes;
+        });
+        let (mut keys, hash_key) = (Vec::new(), redis.server.keyspace.hash_key());
+        for len in [3, 2000] {
+            let packed = PackedLimits { entries: 128, value_bytes: 64 };
+            let limits = HashLimits { packed, hash_key, now_ms: 0 };
+            let mut list = List::default();
+            let mut hash = Hash::new();
+            let mut members = SortedSet::new(1, 1, packed, hash_key);
+            for number in 0..len {
+                let text = format!("element {number}");
+                redis.run_bytes(&[b"SADD", format!("set{len}").as_bytes(), text.as_bytes()]);
+                list.push(End::Right, std::iter::once(text.as_bytes()), NodeLimit::new(-2));
+                hash.set(text.as_bytes(), text.as_bytes(), FieldExpiry::Never, &limits);
+                members.set(text.as_bytes(), f64::from(number), packed, hash_key);
+            }
+            let mut db = redis.server.keyspace.db(0);
+            db.set_collection(format!("list{len}").as_bytes(), list, Expiry::Clear);
+            db.set_collection(format!("hash{len}").as_bytes(), hash, Expiry::Clear);
+            db.set_collection(format!("zset{len}").as_bytes(), members, Expiry::Clear);
+            keys.extend(["set", "list", "hash", "zset"].map(|kind| (format!("{kind}{len}"), kind)));
+        }
+        (redis, keys)
+    }
+
+    #[test]
+    fn collections_of_every_type_are_copied_renamed_and_moved_whole() {
+        let (mut redis, keys) = with_collections();
+        for (key, kind) in keys {
+            redis.run(&format!("EXPIRE {key} 100"));
+            redis.run(&format!("TYPE {key}")).is(&format!("+{kind}"));
+            let digest = redis.run(&format!("DEBUG DIGEST-VALUE {key}")).0;
+            let encoding = redis.run(&format!("OBJECT ENCODING {key}")).0;
+            redis.run("SADD other 1 2 3");
+            redis.run(&format!("COPY {key} other")).is(":0");
+            redis.run(&format!("COPY {key} other REPLACE")).is(":1");
+            redis.run("DEBUG DIGEST-VALUE other").is(&digest);
+            redis.run(&format!("DEL {key}")).is(":1");
+            redis.run("DEBUG DIGEST-VALUE other").is(&digest);
+            redis.run(&format!("RENAME other {key}")).is("+OK");
+            redis.run(&format!("MOVE {key} 3")).is(":1");
+            assert_eq!(run_in(&mut redis, 3, &format!("DEBUG DIGEST-VALUE {key}")), digest);
+            assert_eq!(run_in(&mut redis, 3, &format!("OBJECT ENCODING {key}")), encoding);
+            assert_eq!(run_in(&mut redis, 3, &format!("TTL {key}")), ":100");
+            assert_eq!(run_in(&mut redis, 3, &format!("OBJECT IDLETIME {key}")), ":0");
+            redis.run(&format!("EXISTS {key} other")).is(":0");
+        }
+    }
+
+    #[test]
+    fn scan_tells_types_apart_and_memory_usage_counts_what_is_in_them() {
+        let (mut redis, keys) = with_collections();
+        for (key, kind) in keys {
+            let page = redis.run(&format!("SCAN 0 COUNT 100 TYPE {kind}")).0;
+            assert!(page.starts_with("*2 $1 0 *2 ") && page.contains(&key), "{page}");
+            let usage: usize =
+                redis.run(&format!("MEMORY USAGE {key} SAMPLES 0")).0[1..].parse().unwrap();
+            let expected = if key.ends_with("2000") { 20_000..250_000 } else { 60..250 };
+            assert!(expected.contains(&usage), "{key} {usage}");
         }
     }
 }

@@ -197,7 +197,7 @@ const SUBSTRING_COMPLEXITY: &str = "O(N) where N is the length of the returned s
     from an existing string is very cheap, it can be considered O(1) for small strings.";
 
 /// Writes a string value, or null. Long values are sent from where they are.
-fn reply_string(reply: &mut Reply, value: Option<StringValue<'_>>) {
+pub(super) fn reply_string(reply: &mut Reply, value: Option<StringValue<'_>>) {
     match value {
         None => reply.null(),
         Some(StringValue::Int(number)) => reply.bulk_integer(number),

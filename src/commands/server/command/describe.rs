@@ -94,26 +94,43 @@ fn plain_range(specs: &[KeySpec]) -> (PlainRange, bool) {
 }
 
 fn describe_key_spec(reply: &mut Reply, spec: &KeySpec) {
-    let (index, flags) = match *spec {
-        KeySpec::Range { first, flags, .. } => (first, flags),
-        KeySpec::Counted { count, flags, .. } => (count, flags),
-    };
+    match *spec {
+        KeySpec::Range { first, last, step, flags } => {
+            let last = i64::from(last);
+            let from_first = if last < 0 { last } else { last - first as i64 };
+            let parts = [("lastkey", from_first), ("keystep", step as i64), ("limit", 0)];
+            describe_from_index(reply, first, flags, "range", &parts);
+        }
+        KeySpec::Counted { count, step, flags } => {
+            let parts = [("keynumidx", 0), ("firstkey", 1), ("keystep", step as i64)];
+            describe_from_index(reply, count, flags, "keynum", &parts);
+        }
+        KeySpec::Unknown { notes, flags, .. } => describe_unknown(reply, notes, flags),
+    }
+}
+
+fn describe_from_index(
+    reply: &mut Reply,
+    index: usize,
+    flags: KeyFlags,
+    kind: &str,
+    parts: &[(&str, i64)],
+) {
     reply.map(3);
     reply.bulk(b"flags");
     reply_key_flags(reply, flags);
     reply_search(reply, "begin_search", "index", &[("index", index as i64)]);
-    match *spec {
-        KeySpec::Range { first, last, step, .. } => {
-            let last = i64::from(last);
-            let from_first = if last < 0 { last } else { last - first as i64 };
-            let parts = [("lastkey", from_first), ("keystep", step as i64), ("limit", 0)];
-            reply_search(reply, "find_keys", "range", &parts);
-        }
-        KeySpec::Counted { step, .. } => {
-            let parts = [("keynumidx", 0), ("firstkey", 1), ("keystep", step as i64)];
-            reply_search(reply, "find_keys", "keynum", &parts);
-        }
-    }
+    reply_search(reply, "find_keys", kind, parts);
+}
+
+fn describe_unknown(reply: &mut Reply, notes: &str, flags: KeyFlags) {
+    reply.map(4);
+    reply.bulk(b"notes");
+    reply.bulk(notes.as_bytes());
+    reply.bulk(b"flags");
+    reply_key_flags(reply, flags);
+    reply_search(reply, "begin_search", "unknown", &[]);
+    reply_search(reply, "find_keys", "unknown", &[]);
 }
 
 /// One of the two steps of a key specification: its kind, and the numbers that kind needs.

@@ -1,53 +1,17 @@
-//! The data as it is stored: digests, encodings, sizes, and many keys at once.
+//! The data as it is stored: encodings, sizes, and many keys at once.
 
 use crate::commands::{CommandError, CommandResult, Ctx};
-use crate::keyspace::{Database, Entry, Expiry, NewString, StringValue};
+use crate::keyspace::{Expiry, NewString, StringValue, ValueRef};
 use crate::resp::Args;
 use crate::resp::number::{parse_i64, parse_memory};
-use crate::types::digest::{Digest, ObjectType};
+use crate::types::hash::HashRef;
+use crate::types::list::{Block, ListRef};
+use crate::types::listpack::Element;
+use crate::types::set::SetRef;
+use crate::types::sorted_set::SortedSetRef;
 
 const NOT_POSITIVE: CommandError =
     CommandError::Text("ERR value is out of range, must be positive");
-
-/// `DEBUG DIGEST` -> 40 hexadecimal digits that two datasets share when they hold the same. O(data).
-pub fn digest(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
-    let mut dataset = Digest::default();
-    let databases = ctx.db.keyspace.databases().iter().enumerate();
-    for (index, database) in databases.filter(|(_, database)| !database.is_empty()) {
-        dataset.start_db(index as u32);
-        for entry in database.entries() {
-            let expires = entry.expire_at_ms().is_some();
-            dataset.add_key(entry.key(), ObjectType::String, expires, |digest| {
-                add_value(digest, database, entry);
-            });
-        }
-    }
-    ctx.reply.simple(&dataset.to_string());
-    Ok(())
-}
-
-/// `DEBUG DIGEST-VALUE [key ...]` -> of each key the digest of its value; zeros if there is none. O(data).
-pub fn digest_value(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    let database = ctx.db.database(); // as stored: a key that is due still has its value
-    ctx.reply.array(args.len() - 2);
-    for key in args.iter().skip(2) {
-        let mut digest = Digest::default();
-        if let Some(slot) = database.find(ctx.db.keyspace.name(key)) {
-            let entry = database.entry(slot);
-            let expires = entry.expire_at_ms().is_some();
-            digest.add_object(ObjectType::String, expires, |digest| {
-                add_value(digest, database, entry);
-            });
-        }
-        ctx.reply.simple(&digest.to_string());
-    }
-    Ok(())
-}
-
-fn add_value(digest: &mut Digest, database: &Database, entry: Entry<'_>) {
-    let value = database.entry_string(entry).expect("there are only strings");
-    digest.mix(value.bytes(&mut itoa::Buffer::new()));
-}
 
 /// `DEBUG HTSTATS dbid` -> size of the index and of what expires, in words. O(1).
 pub fn htstats(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
@@ -55,56 +19,140 @@ pub fn htstats(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let databases = ctx.db.keyspace.databases();
     let database = usize::try_from(index).ok().and_then(|index| databases.get(index));
     let database = database.ok_or(CommandError::Text("ERR Out of range database"))?;
-    let table = |elements: usize, bytes: usize| match elements {
-        0 => "No stats available for empty dictionaries\n".to_string(),
-        _ => format!(
-            " number of elements: {elements}\n bytes: {bytes}\n bytes per element: {:.2}\n",
-            bytes as f64 / elements as f64
-        ),
-    };
     // Expire times live in the entries and their hints in the index: they take no table.
     let text = format!(
         "[Dictionary HT]\n{}[Expires HT]\n{}",
-        table(database.len(), database.index_bytes()),
-        table(database.keys_with_expiry(), 0)
+        table_stats(database.len(), database.index_bytes()),
+        table_stats(database.keys_with_expiry(), 0)
     );
     ctx.reply.verbatim("txt", text.as_bytes());
     Ok(())
 }
 
-/// `DEBUG OBJECT key` -> where and how the value is stored. O(1).
+/// `DEBUG HTSTATS-KEY key` -> size of the hash table that the value is, in words. O(1).
+pub fn htstats_key(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
+    let slot = ctx.db.find(args.key(2)).ok_or(CommandError::NoSuchKey)?;
+    let database = ctx.db.database();
+    let len = match database.value(database.entry(slot)) {
+        ValueRef::Set(set @ SetRef::Table(_)) => set.len(),
+        ValueRef::Hash(hash @ HashRef::Table(_)) => hash.len(),
+        ValueRef::SortedSet(members @ SortedSetRef::Tree(_)) => members.len(),
+        _ => {
+            return Err(CommandError::Text(
+                "ERR The value stored at the specified key is not represented using an hash table",
+            ));
+        }
+    };
+    let text = table_stats(len, database.key_memory_bytes(slot));
+    ctx.reply.verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+fn table_stats(elements: usize, bytes: usize) -> String {
+    match elements {
+        0 => "No stats available for empty dictionaries\n".to_string(),
+        _ => format!(
+            " number of elements: {elements}\n bytes: {bytes}\n bytes per element: {:.2}\n",
+            bytes as f64 / elements as f64
+        ),
+    }
+}
+
+/// `DEBUG OBJECT key` -> where and how the value is stored. O(value).
 pub fn object(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let database = ctx.db.database();
     let slot = database.find(ctx.db.keyspace.name(args.key(2))).ok_or(CommandError::NoSuchKey)?;
     let entry = database.entry(slot);
     let idle_seconds = ctx.db.keyspace.policy.idle_seconds(entry.access(), ctx.db.now_ms());
+    let value = database.value(entry);
     let text = format!(
-        "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{idle_seconds}",
+        "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{idle_seconds}{}",
         entry.value().as_ptr(),
         database.encoding_name(slot),
-        serialized_len(database.string(slot)?),
+        serialized_len(value),
         entry.access(),
+        list_nodes(value, ctx.server.config.list_max_listpack_size),
     );
     ctx.reply.simple(&text);
     Ok(())
 }
 
-/// Bytes of a string in an RDB file that is not compressed.
-fn serialized_len(value: StringValue<'_>) -> usize {
+/// What is told of a list in several nodes.
+fn list_nodes(value: ValueRef<'_>, node_max: i32) -> String {
+    let ValueRef::List(list @ ListRef::Chain(_)) = value else { return String::new() };
+    let (nodes, bytes) = list.blocks().fold((0usize, 0), |(nodes, bytes), block| {
+        let (Block::Packed(block) | Block::Plain(block)) = block;
+        (nodes + 1, bytes + block.len())
+    });
+    let average = list.len() as f64 / nodes as f64;
+    format!(
+        " ql_nodes:{nodes} ql_avg_node:{average:.2} ql_listpack_max:{node_max} ql_compressed:0 ql_uncompressed_size:{bytes}"
+    )
+}
+
+/// Bytes of a value in an RDB file that is not compressed.
+fn serialized_len(value: ValueRef<'_>) -> usize {
+    let strings = |strings: &mut dyn Iterator<Item = Element<'_>>, len: usize| {
+        length_len(len) + strings.map(element_len).sum::<usize>()
+    };
+    match value {
+        ValueRef::String(string) => string_len(string),
+        ValueRef::List(list) => {
+            let blocks = list.blocks().map(|block| match block {
+                Block::Packed(bytes) | Block::Plain(bytes) => 1 + blob_len(bytes.len()),
+            });
+            length_len(list.blocks().count()) + blocks.sum::<usize>()
+        }
+        ValueRef::Set(SetRef::Intset(bytes) | SetRef::Packed(bytes))
+        | ValueRef::SortedSet(SortedSetRef::Packed(bytes))
+        | ValueRef::Hash(HashRef::Packed(bytes) | HashRef::PackedEx(bytes)) => {
+            blob_len(bytes.len())
+        }
+        ValueRef::Set(set) => strings(&mut set.iter(), set.len()),
+        ValueRef::SortedSet(members) => {
+            strings(&mut members.iter().map(|(member, _)| member), members.len())
+                + 8 * members.len()
+        }
+        ValueRef::Hash(hash) => {
+            strings(&mut hash.iter_all().flat_map(|field| [field.name, field.value]), hash.len())
+        }
+    }
+}
+
+fn element_len(element: Element<'_>) -> usize {
+    string_len(match element {
+        Element::Int(number) => StringValue::Int(number),
+        Element::Str(text) => StringValue::Bytes(text),
+    })
+}
+
+/// Bytes of a string; one that looks like a number of up to 32 bits is written as one.
+fn string_len(value: StringValue<'_>) -> usize {
     let number = match value {
         StringValue::Int(number) => Some(number),
         _ if value.len() <= 11 => parse_i64(&value.to_vec()),
         _ => None,
     };
     let fits = |number: i64, bits: u32| (-(1 << (bits - 1))..1 << (bits - 1)).contains(&number);
-    match (number, value.len()) {
-        (Some(number), _) if fits(number, 8) => 2,
-        (Some(number), _) if fits(number, 16) => 3,
-        (Some(number), _) if fits(number, 32) => 5,
-        (_, len @ 0..64) => 1 + len,
-        (_, len @ 64..16_384) => 2 + len,
-        (_, len) if u32::try_from(len).is_ok() => 5 + len,
-        (_, len) => 9 + len,
+    match number {
+        Some(number) if fits(number, 8) => 2,
+        Some(number) if fits(number, 16) => 3,
+        Some(number) if fits(number, 32) => 5,
+        _ => blob_len(value.len()),
+    }
+}
+
+fn blob_len(len: usize) -> usize {
+    length_len(len) + len
+}
+
+/// Bytes of a length.
+fn length_len(len: usize) -> usize {
+    match len {
+        0..64 => 1,
+        64..16_384 => 2,
+        _ if u32::try_from(len).is_ok() => 5,
+        _ => 9,
     }
 }
 
@@ -154,33 +202,6 @@ const BAD_THRESHOLD: CommandError =
 #[cfg(test)]
 mod tests {
     use super::super::tests::debuggable;
-    use super::*;
-
-    #[test]
-    fn digests_are_those_of_redis() {
-        let mut redis = debuggable();
-        redis.run("DEBUG DIGEST").is(&format!("+{}", "0".repeat(40)));
-        let mut db = redis.server.keyspace.db(0);
-        db.set_string(b"volatile", NewString::Bytes(b"x"), Expiry::At(i64::MAX));
-        db.set_string(b"empty", NewString::Bytes(b""), Expiry::Clear);
-        redis.run_bytes(&[b"SET", b"text", b"Hello world"]).is("+OK");
-        redis.run("SET number 12345").is("+OK");
-        redis.run("DEBUG DIGEST").is("+57bfcd1bf45dfcebe8c2b2a79911ca947f15f2ae");
-        redis.run("DEBUG DIGEST-VALUE number volatile none").is(&format!(
-            "*3 +e1cf90774e995ae03de66e8109dc5cb9d9c2dc83 +0745672cb1bf060476eedeb8a28f5ffe1ff5a2be +{}",
-            "0".repeat(40)
-        ));
-        redis.run("DEBUG DIGEST-VALUE").is("*0");
-    }
-
-    #[test]
-    fn a_digest_tells_databases_apart() {
-        let mut redis = debuggable();
-        redis.run("SET k v").is("+OK");
-        let before = redis.run("DEBUG DIGEST").0;
-        redis.run("SWAPDB 0 1").is("+OK");
-        assert_ne!(redis.run("DEBUG DIGEST").0, before);
-    }
 
     #[test]
     fn populate_makes_keys_and_leaves_those_that_are_there() {
@@ -224,6 +245,45 @@ mod tests {
         assert_eq!(object(&[b'x'; 100]), "refcount:1 encoding:raw serializedlength:102");
         redis.advance_ms(5000);
         assert!(redis.run("DEBUG OBJECT k").0.ends_with(" lru_seconds_idle:5"));
+    }
+
+    #[test]
+    fn object_tells_the_form_and_the_length_of_collections() {
+        let mut redis = debuggable();
+        let mut object = |line: &str| {
+            redis.run("DEL k");
+            redis.run(line).starts(":");
+            let text = redis.run("DEBUG OBJECT k").0;
+            text[text.find("encoding").unwrap()..text.find(" lru:").unwrap()].to_string()
+        };
+        assert_eq!(object("SADD k 1 2 3"), "encoding:intset serializedlength:15");
+        assert_eq!(object("SADD k a b 3"), "encoding:listpack serializedlength:16");
+        let long = "x".repeat(100);
+        assert_eq!(
+            object(&format!("SADD k a 300 {long}")),
+            "encoding:hashtable serializedlength:108"
+        );
+        redis.run("SADD k a b");
+        redis.run("SORT k ALPHA STORE l").is(":4");
+        assert!(redis.run("DEBUG OBJECT l").0.contains("encoding:listpack "));
+        redis.run("CONFIG SET list-max-listpack-size 1");
+        redis.run("SORT k ALPHA STORE l");
+        let text = redis.run("DEBUG OBJECT l").0;
+        assert!(text.ends_with(" ql_nodes:4 ql_avg_node:1.00 ql_listpack_max:1 ql_compressed:0 ql_uncompressed_size:140"), "{text}");
+    }
+
+    #[test]
+    fn htstats_key_tells_of_tables_only() {
+        let mut redis = debuggable();
+        redis.run("DEBUG HTSTATS-KEY none").is("-ERR no such key");
+        redis.run("SADD small 1 2");
+        redis.run("DEBUG HTSTATS-KEY small").is(
+            "-ERR The value stored at the specified key is not represented using an hash table",
+        );
+        redis.run("CONFIG SET set-max-intset-entries 1");
+        redis.run("CONFIG SET set-max-listpack-entries 1");
+        redis.run("SADD big 1 2");
+        assert!(redis.run("DEBUG HTSTATS-KEY big").0.contains(" number of elements: 2\n"));
     }
 
     #[test]

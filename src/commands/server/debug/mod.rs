@@ -1,6 +1,7 @@
 //! `DEBUG`: what tests and developers need and nobody else should have. Off unless `enable-debug-command` says so.
 
 mod data;
+mod digest;
 mod protocol;
 
 use std::ops::RangeInclusive;
@@ -64,13 +65,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
     subcommand(
         "digest",
         2..=2,
-        data::digest,
+        digest::digest,
         &["DIGEST", "    Output a hex signature representing the current DB content."],
     ),
     subcommand(
         "digest-value",
         2..=usize::MAX,
-        data::digest_value,
+        digest::digest_value,
         &[
             "DIGEST-VALUE <key> [<key> ...]",
             "    Output a hex signature of the values of all the specified keys.",
@@ -92,6 +93,12 @@ const SUBCOMMANDS: &[Subcommand] = &[
         3..=3,
         data::htstats,
         &["HTSTATS <dbid>", "    Return hash table statistics of the specified Redis database."],
+    ),
+    subcommand(
+        "htstats-key",
+        3..=3,
+        data::htstats_key,
+        &["HTSTATS-KEY <key>", "    Like HTSTATS but for the hash table stored at <key>'s value."],
     ),
     subcommand(
         "object",

@@ -7,6 +7,8 @@ use std::hint::black_box;
 use criterion::{BatchSize, Throughput};
 use mini_redis::dict::{Dict, Handle};
 
+use support::Random;
+
 /// Larger than the caches.
 const KEYS: u64 = 1_000_000;
 /// What a table that grows is filled with: dozens of segments, and buckets that stretch before they split.
@@ -35,23 +37,11 @@ fn filled(keys: u64) -> Dict {
     dict
 }
 
-/// Numbers that look random, one after the other: as cheap as they come (G. Marsaglia, "Xorshift RNGs", 2003).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-}
-
 fn main() {
     let mut criterion = support::criterion();
     let mut group = criterion.benchmark_group("dict");
     let mut dict = filled(KEYS);
-    let mut random = Random(88_172_645_463_325_252);
+    let mut random = Random::new();
     group.bench_function("hit", |b| {
         b.iter(|| {
             let key = random.next() % KEYS + 1;

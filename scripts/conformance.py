@@ -28,6 +28,7 @@ unit/type/string unit/type/incr
 unit/type/hash
 unit/type/list unit/type/list-2 unit/type/list-3
 unit/type/set unit/sort
+unit/type/zset
 unit/quit unit/protocol unit/expire unit/scan unit/keyspace unit/slowlog
 unit/latency-monitor unit/info-command unit/info unit/introspection unit/introspection-2 unit/other unit/auth
 unit/querybuf unit/limits unit/networking unit/obuf-limits unit/lazyfree unit/memefficiency

@@ -19,3 +19,26 @@ pub fn criterion() -> Criterion {
         .without_plots()
         .configure_from_args()
 }
+
+/// Numbers that look random, one after the other: as cheap as they come (G. Marsaglia, "Xorshift RNGs", 2003).
+pub struct Random(u64);
+
+impl Random {
+    /// The same series each time.
+    pub fn new() -> Self {
+        Self(88_172_645_463_325_252)
+    }
+
+    /// The next number.
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// The next number below `limit`.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+}

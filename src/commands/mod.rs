@@ -17,6 +17,7 @@ mod pubsub;
 mod scripting;
 mod server;
 mod set;
+mod sorted_set;
 mod string;
 
 pub use blocking::Timeout;
@@ -38,6 +39,7 @@ pub const TABLES: &[(Group, &[Command])] = &[
     (Group::Connection, connection::COMMANDS),
     (Group::Server, server::COMMANDS),
     (Group::Scripting, scripting::COMMANDS),
+    (Group::SortedSet, sorted_set::COMMANDS),
     (Group::Pubsub, pubsub::COMMANDS),
 ];
 

@@ -39,7 +39,7 @@ pub struct ScanOptions<'a> {
     pattern: Option<Pattern>,
     /// The name of a type, where keys are scanned; no key has one that is unknown.
     pub kind: Option<&'a [u8]>,
-    /// Where a hash is scanned: fields without their values.
+    /// Where a hash or a sorted set is scanned: fields without their values, members without their scores.
     pub no_values: bool,
 }
 
@@ -48,7 +48,8 @@ pub struct ScanOptions<'a> {
 enum Of {
     Keys,
     Hash,
-    Others,
+    Set,
+    SortedSet,
 }
 
 impl<'a> ScanOptions<'a> {
@@ -62,16 +63,26 @@ impl<'a> ScanOptions<'a> {
         Self::parse(options, Of::Hash)
     }
 
-    /// The options of `SSCAN` and `ZSCAN`.
-    pub fn of_collection(options: Args<'a>) -> Result<Self, CommandError> {
-        Self::parse(options, Of::Others)
+    /// The options of `SSCAN`.
+    pub fn of_set(options: Args<'a>) -> Result<Self, CommandError> {
+        Self::parse(options, Of::Set)
+    }
+
+    /// The options of `ZSCAN`.
+    pub fn of_sorted_set(options: Args<'a>) -> Result<Self, CommandError> {
+        Self::parse(options, Of::SortedSet)
     }
 
     fn parse(mut rest: Args<'a>, of: Of) -> Result<Self, CommandError> {
+        let no_values: Option<&[u8]> = match of {
+            Of::Keys | Of::Set => None,
+            Of::Hash => Some(b"novalues"),
+            Of::SortedSet => Some(b"noscores"),
+        };
         let mut options =
             Self { count: COUNT_DEFAULT, pattern: None, kind: None, no_values: false };
         while !rest.is_empty() {
-            if of == Of::Hash && rest.bytes(0).eq_ignore_ascii_case(b"novalues") {
+            if no_values.is_some_and(|word| rest.bytes(0).eq_ignore_ascii_case(word)) {
                 options.no_values = true;
                 rest = rest.tail(1);
                 continue;

@@ -283,6 +283,8 @@ pub enum Group {
     Server,
     /// Programs that run in the server.
     Scripting,
+    /// Sorted sets.
+    SortedSet,
     /// Channels and their subscribers.
     Pubsub,
 }
@@ -299,6 +301,7 @@ impl Group {
             Self::Connection => "connection",
             Self::Server => "server",
             Self::Scripting => "scripting",
+            Self::SortedSet => "sorted-set",
             Self::Pubsub => "pubsub",
         }
     }
@@ -314,6 +317,7 @@ impl Group {
             Self::Connection => Some("connection"),
             Self::Server => None,
             Self::Scripting => Some("scripting"),
+            Self::SortedSet => Some("sortedset"),
             Self::Pubsub => None,
         }
     }

@@ -68,6 +68,19 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
     (!refused).then_some(value)
 }
 
+/// The same for the ends of ranges, which Redis gives to `strtod` as they come: no text at all is zero, spaces may come
+/// first, a decimal number that is too large is infinite and one too small is zero. NaN is refused. Linear.
+pub fn parse_strtod(text: &[u8]) -> Option<f64> {
+    if text.is_empty() {
+        return Some(0.0);
+    }
+    let text = text.trim_ascii_start();
+    parse_f64(text).or_else(|| {
+        let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+        (!value.is_nan()).then_some(value)
+    })
+}
+
 /// Whether the mantissa of a decimal number is not zero, so that a value of zero is an underflow.
 fn has_nonzero_digit(text: &[u8]) -> bool {
     text.iter()
@@ -306,6 +319,26 @@ mod tests {
         assert_eq!(parse_u64(b"18446744073709551616"), None);
         assert_eq!(parse_u64(b"99999999999999999999"), None);
         assert_eq!(parse_u64(b"-1"), None);
+    }
+
+    #[test]
+    fn the_ends_of_ranges_are_read_with_fewer_refusals() {
+        let taken: &[(&str, f64)] = &[
+            ("", 0.0),
+            (" 1.5", 1.5),
+            ("-1.5", -1.5),
+            ("1e400", f64::INFINITY),
+            ("-1e5000", f64::NEG_INFINITY),
+            ("1e-5000", 0.0),
+            ("-inf", f64::NEG_INFINITY),
+            ("0x10", 16.0),
+        ];
+        for &(text, value) in taken {
+            assert_eq!(parse_strtod(text.as_bytes()), Some(value), "{text:?}");
+        }
+        for text in [" ", "1.5 ", "nan", "-nan", "x", "1.5x", "0x", "(1"] {
+            assert_eq!(parse_strtod(text.as_bytes()), None, "{text:?}");
+        }
     }
 
     #[test]

@@ -38,6 +38,13 @@ pub enum SortedSetRef<'a> {
     Tree(&'a ScoreTree),
 }
 
+impl Default for SortedSet {
+    /// An empty listpack.
+    fn default() -> Self {
+        Self::Packed(listpack::new())
+    }
+}
+
 impl SortedSet {
     /// An empty sorted set in the form for `len_hint` members (1 if not known) of up to `member_bytes`.
     pub fn new(
@@ -106,6 +113,35 @@ impl SortedSet {
         hash_key: HashKey,
     ) -> Option<f64> {
         self.update(member, limits, hash_key, |_| Some(score))
+    }
+
+    /// A sorted set of `len` members that come in order, no two of them the same. O(len).
+    pub fn from_ordered<'a>(
+        len: usize,
+        members: impl Iterator<Item = (Element<'a>, f64)>,
+        limits: PackedLimits,
+        hash_key: HashKey,
+    ) -> Self {
+        let mut set = Self::new(len, 0, limits, hash_key);
+        members.for_each(|(member, score)| set.push(member, score, limits, hash_key));
+        set
+    }
+
+    /// Adds a member whose place is behind all others. O(1).
+    fn push(&mut self, member: Element<'_>, score: f64, limits: PackedLimits, hash_key: HashKey) {
+        let mut buffer = itoa::Buffer::new();
+        let member = member.text(&mut buffer);
+        match self {
+            Self::Packed(bytes)
+                if member.len() <= limits.value_bytes
+                    && Pairs::new(bytes).len() < limits.entries
+                    && listpack::safe_to_add(bytes.len(), member.len()) =>
+            {
+                packed::push(bytes, member, score);
+            }
+            Self::Packed(_) => self.unpack(hash_key).push(member, score),
+            Self::Tree(tree) => tree.push(member, score),
+        }
     }
 
     /// Makes it a tree.

@@ -42,7 +42,7 @@ const GROUPS: &[Group] = &[
     Group { name: "set", exists: true, rows: SET, readers: &["SMEMBERS %"] },
     Group {
         name: "sorted_set",
-        exists: false,
+        exists: true,
         rows: SORTED_SET,
         readers: &["ZRANGE % 0 -1 WITHSCORES"],
     },

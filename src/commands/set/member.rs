@@ -128,7 +128,7 @@ pub(super) fn sscan(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         ctx.reply.finish_page(page, 0, 0);
         return Ok(());
     };
-    let options = ScanOptions::of_collection(args.tail(3))?;
+    let options = ScanOptions::of_set(args.tail(3))?;
     let page = ctx.reply.deferred();
     let mut returned = 0;
     let cursor = options.run(cursor, |cursor| {

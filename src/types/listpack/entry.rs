@@ -13,6 +13,8 @@
 //! Behind each entry stands its length once more, for walks from the end: 7 bits a byte, the upper ones first, and all
 //! bytes but the first with the top bit set.
 
+use std::cmp::Ordering;
+
 use crate::resp::number::parse_i64;
 
 pub(super) const END: u8 = 0xff;
@@ -27,7 +29,7 @@ const INT_32_BIT: u8 = 0xf3;
 const INT_64_BIT: u8 = 0xf4;
 
 /// What an entry holds. A string in the form of an integer is kept as one, and both stand for the same text.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Element<'a> {
     /// The decimal form of this number.
     Int(i64),
@@ -51,6 +53,24 @@ impl<'a> Element<'a> {
     /// A copy of the text.
     pub fn to_vec(self) -> Vec<u8> {
         self.text(&mut itoa::Buffer::new()).to_vec()
+    }
+
+    /// The one form that all elements with this text have: integers are not always found as such outside of a listpack.
+    #[inline]
+    pub fn canonical(self) -> Self {
+        match self {
+            Self::Str(text) => parse_i64(text).map_or(self, Self::Int),
+            Self::Int(_) => self,
+        }
+    }
+
+    /// Compares the texts as bytes.
+    #[inline]
+    pub fn compare(self, other: Element<'_>) -> Ordering {
+        match (self, other) {
+            (Self::Str(one), Element::Str(other)) => one.cmp(other),
+            _ => self.text(&mut itoa::Buffer::new()).cmp(other.text(&mut itoa::Buffer::new())),
+        }
     }
 
     /// Length of the text in bytes.

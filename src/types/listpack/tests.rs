@@ -250,3 +250,16 @@ fn the_bytes_are_those_of_redis() {
     assert_eq!(of(&texts), dump.concat());
     assert!(validate(&dump.concat()));
 }
+
+#[test]
+fn elements_with_the_same_text_have_one_form_and_an_order_as_bytes() {
+    assert_eq!(Element::Str(b"12").canonical(), Element::Int(12));
+    assert_eq!(Element::Str(b"012").canonical(), Element::Str(b"012"));
+    assert_eq!(Element::Int(-3).canonical(), Element::Int(-3));
+    let mut elements = [Element::Str(b"a"), Element::Int(9), Element::Int(10), Element::Str(b"")];
+    elements.sort_by(|one, other| one.compare(*other));
+    assert_eq!(
+        elements,
+        [Element::Str(b""), Element::Int(10), Element::Int(9), Element::Str(b"a")]
+    );
+}

@@ -301,3 +301,26 @@ fn damaged_listpacks_are_refused() {
     assert!(!validate(&with(&[b"a", b"1", b"b", b"2", b"a", b"3"])), "one twice");
     assert!(!validate(&with(&[b"a", b"1"])[1..]));
 }
+
+#[test]
+fn what_comes_in_order_is_built_in_the_form_for_it() {
+    let long = "x".repeat(65);
+    let mixed = vec![("7", -1.0), ("a", 0.5), ("b", 0.5)];
+    let endless = vec![("a", f64::NEG_INFINITY), ("b", f64::INFINITY)];
+    let with_long = vec![("7", -1.0), ("8", 2.0), (long.as_str(), 3.0), ("c", 4.0)];
+    for (pairs, limits, encoding) in [
+        (vec![], PACKED, "listpack"),
+        (mixed.clone(), PACKED, "listpack"),
+        (mixed, NEVER_PACKED, "skiplist"),
+        (with_long, PACKED, "skiplist"),
+        (endless, PACKED, "listpack"),
+    ] {
+        let source = of(&pairs, limits);
+        let view = source.as_ref();
+        let copy = SortedSet::from_ordered(view.len(), view.iter(), limits, KEY);
+        assert_eq!(copy.as_ref().encoding(), encoding);
+        assert_eq!(texts(copy.as_ref().iter()), texts(view.iter()));
+        let found = pairs.iter().all(|(member, _)| copy.as_ref().rank(member.as_bytes()).is_some());
+        assert!(found);
+    }
+}

@@ -33,6 +33,7 @@ unit/quit unit/protocol unit/expire unit/scan unit/keyspace unit/slowlog
 unit/latency-monitor unit/info-command unit/info unit/introspection unit/introspection-2 unit/other unit/auth
 unit/querybuf unit/limits unit/networking unit/obuf-limits unit/lazyfree unit/memefficiency
 unit/pubsub
+unit/multi unit/tracking unit/pause
 """.split()
 # The suite asks for these two; nothing is saved, so that no file of one run is seen by the next.
 SERVER_OPTIONS = ["--enable-debug-command", "yes", "--enable-protected-configs", "yes", "--save", ""]

@@ -19,6 +19,7 @@ mod server;
 mod set;
 mod sorted_set;
 mod string;
+mod transactions;
 
 pub use blocking::Timeout;
 pub use ctx::Ctx;
@@ -40,6 +41,7 @@ pub const TABLES: &[(Group, &[Command])] = &[
     (Group::Server, server::COMMANDS),
     (Group::Scripting, scripting::COMMANDS),
     (Group::SortedSet, sorted_set::COMMANDS),
+    (Group::Transactions, transactions::COMMANDS),
     (Group::Pubsub, pubsub::COMMANDS),
 ];
 

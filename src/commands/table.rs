@@ -285,6 +285,8 @@ pub enum Group {
     Scripting,
     /// Sorted sets.
     SortedSet,
+    /// Commands that run together.
+    Transactions,
     /// Channels and their subscribers.
     Pubsub,
 }
@@ -302,6 +304,7 @@ impl Group {
             Self::Server => "server",
             Self::Scripting => "scripting",
             Self::SortedSet => "sorted-set",
+            Self::Transactions => "transactions",
             Self::Pubsub => "pubsub",
         }
     }
@@ -318,9 +321,23 @@ impl Group {
             Self::Server => None,
             Self::Scripting => Some("scripting"),
             Self::SortedSet => Some("sortedset"),
+            Self::Transactions => Some("transaction"),
             Self::Pubsub => None,
         }
     }
+}
+
+/// What becomes of a command between `MULTI` and `EXEC`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InMulti {
+    /// It is queued.
+    Queued,
+    /// It runs at once, and the transaction goes on.
+    Runs,
+    /// It runs at once, whatever the memory, and there is no transaction any more.
+    Ends,
+    /// The same; it runs what was queued, and so may do all that is done there.
+    Executes,
 }
 
 /// A row of the table.
@@ -352,6 +369,8 @@ pub struct Command {
     pub in_group_category: bool,
     /// `COMMAND INFO`'s tips for clients and proxies.
     pub tips: &'static [&'static str],
+    /// What becomes of it between `MULTI` and `EXEC`.
+    pub in_multi: InMulti,
     /// Subcommands; their arity counts from the container's name.
     pub subcommands: &'static [Command],
 }
@@ -378,6 +397,7 @@ pub const fn command(
         categories: &[],
         in_group_category: true,
         tips: &[],
+        in_multi: InMulti::Queued,
         subcommands: &[],
     }
 }
@@ -413,6 +433,12 @@ impl Command {
     /// Adds tips.
     pub const fn tips(mut self, tips: &'static [&'static str]) -> Self {
         self.tips = tips;
+        self
+    }
+
+    /// Says what becomes of it between `MULTI` and `EXEC`, if it is not queued.
+    pub const fn in_multi(mut self, in_multi: InMulti) -> Self {
+        self.in_multi = in_multi;
         self
     }
 

@@ -159,6 +159,12 @@ impl Keyspace {
         candidates.extend(hashes.iter().map(|&hash| database.candidate(hash)));
     }
 
+    /// Whether a key is in database `index` and not due. Counts nothing, and removes nothing.
+    pub fn holds(&self, index: usize, key: &[u8]) -> bool {
+        let found = self.databases[index].find_block(self.name(key));
+        found.is_some_and(|found| found.expire_at_ms.is_none_or(|at_ms| self.now_ms <= at_ms))
+    }
+
     /// Database `index` as it is stored, for snapshots.
     pub fn database_mut(&mut self, index: usize) -> &mut Database {
         &mut self.databases[index]

@@ -67,6 +67,22 @@ impl Batch {
         self.requests.push(Request { first, argc, end, inline, follows_empty });
     }
 
+    /// Adds a copy of a request: its bytes go to the end of `buffer`, which holds those of all requests of the batch.
+    /// O(length of the request).
+    pub fn keep(&mut self, args: &Args<'_>, buffer: &mut Vec<u8>) {
+        let first = self.spans.len();
+        for argument in args.iter() {
+            self.spans.push(Span { start: buffer.len(), len: argument.len() });
+            buffer.extend_from_slice(argument);
+        }
+        self.push(first, args.len(), buffer.len(), false);
+    }
+
+    /// Bytes that its requests take here, beside those of their arguments.
+    pub fn used_bytes(&self) -> usize {
+        self.spans.len() * size_of::<Span>() + self.requests.len() * size_of::<Request>()
+    }
+
     /// Whether requests without arguments came before request `index`; with the number of requests: after the last one.
     #[inline]
     pub fn follows_empty(&self, index: usize) -> bool {
@@ -226,6 +242,20 @@ mod tests {
         assert_eq!(args.tail(1).iter().collect::<Vec<_>>(), [&b"key"[..], b""]);
         assert!(args.tail(3).is_empty() && args.tail(9).is_empty());
         assert_eq!(format!("{:?}", args.tail(1).to_owned().args()), r#"["key", ""]"#);
+    }
+
+    #[test]
+    fn requests_are_kept_in_one_buffer() {
+        let (mut batch, mut buffer) = (Batch::new(), Vec::new());
+        for words in [&[b"SET".as_slice(), b"k", b"v"][..], &[b"PING"], &[b"GET", b""]] {
+            let request: OwnedArgs = words.iter().copied().collect();
+            batch.keep(&request.args(), &mut buffer);
+        }
+        assert_eq!((batch.len(), buffer.as_slice()), (3, &b"SETkvPINGGET"[..]));
+        assert_eq!(batch.args(0, &buffer).iter().collect::<Vec<_>>(), [&b"SET"[..], b"k", b"v"]);
+        assert_eq!(batch.args(1, &buffer).iter().collect::<Vec<_>>(), [b"PING"]);
+        assert_eq!(batch.args(2, &buffer).iter().collect::<Vec<_>>(), [&b"GET"[..], b""]);
+        assert!(batch.used_bytes() >= 6 * size_of::<Span>());
     }
 
     #[test]

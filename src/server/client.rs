@@ -4,6 +4,7 @@ use slab::Slab;
 
 use super::blocking::WaitingRequest;
 use super::pubsub::Subscriptions;
+use super::{ClientTracking, Transaction, Watch};
 use crate::commands::CommandId;
 use crate::net::{Peer, Token};
 use crate::resp::output::Mark;
@@ -76,6 +77,12 @@ pub struct Client {
     pub no_touch: bool,
     /// `MONITOR`.
     pub monitor: bool,
+    /// It is between `MULTI` and the end of `EXEC`.
+    pub transaction: Option<Box<Transaction>>,
+    /// `WATCH`.
+    pub watch: Watch,
+    /// `CLIENT TRACKING`.
+    pub tracking: Option<Box<ClientTracking>>,
     /// What it is subscribed to, if to anything.
     pub subscriptions: Option<Box<Subscriptions>>,
     /// Messages added to its output since that was last empty.
@@ -136,6 +143,8 @@ impl Client {
             + self.lib_name.len()
             + self.lib_ver.len()
             + self.waiting.as_ref().map_or(0, |waiting| waiting.memory_bytes())
+            + self.transaction.as_ref().map_or(0, |transaction| transaction.used_bytes())
+            + self.watch.memory_bytes()
             + self.subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.memory_bytes())
     }
 
@@ -148,6 +157,12 @@ impl Client {
     /// only what has to do with subscriptions.
     pub fn is_only_subscriber(&self) -> bool {
         self.subscriptions.is_some() && self.protocol == Protocol::Resp2
+    }
+
+    /// Which client is told of invalid keys: 0 if it is itself, -1 if nobody is.
+    pub fn redirect_id(&self) -> i64 {
+        let redirect = self.tracking.as_ref().map(|tracking| tracking.redirect);
+        redirect.map_or(-1, |redirect| redirect.map_or(0, |redirect| redirect.id as i64))
     }
 
     /// Makes it what it was when it connected (`RESET`); `authenticated` says whether no password is asked for. What
@@ -206,6 +221,9 @@ impl Clients {
             no_evict: false,
             no_touch: false,
             monitor: false,
+            transaction: None,
+            watch: Watch::default(),
+            tracking: None,
             subscriptions: None,
             pushes_unsent: 0,
             blocked: None,

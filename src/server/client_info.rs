@@ -21,7 +21,7 @@ fn write_identity(line: &mut String, state: &State, client: &Client) {
     let seconds_since = |us: u64| state.now.monotonic_us.saturating_sub(us) / 1_000_000;
     let _ = write!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} multi=-1 ",
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={} ",
         client.id,
         client.peer.address,
         client.peer.local_address,
@@ -34,6 +34,7 @@ fn write_identity(line: &mut String, state: &State, client: &Client) {
         subscribed(Kind::Channel),
         subscribed(Kind::Pattern),
         subscribed(Kind::ShardChannel),
+        client.transaction.as_ref().map_or(-1, |transaction| transaction.len as i64),
     );
 }
 
@@ -42,9 +43,10 @@ fn write_identity(line: &mut String, state: &State, client: &Client) {
 fn write_buffers(line: &mut String, client: &Client) {
     let _ = write!(
         line,
-        "qbuf={} qbuf-free={} argv-mem=0 multi-mem=0 rbs={} rbp={} obl=0 oll={} omem={} tot-mem={} ",
+        "qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp={} obl=0 oll={} omem={} tot-mem={} ",
         client.query.len() + client.in_flight,
         client.query.capacity() - client.query.len(),
+        client.transaction.as_ref().map_or(0, |transaction| transaction.used_bytes()),
         client.output.memory_bytes(),
         client.output_peak,
         usize::from(!client.output.is_empty()),
@@ -57,11 +59,13 @@ fn write_session(line: &mut String, state: &State, client: &Client) {
     let command = client.last_command.map_or("NULL", |id| &state.registry.get(id).full_name);
     let _ = write!(
         line,
-        "events={} cmd={command} user=default redir=-1 resp={} capa={} watch=0 lib-name={} lib-ver={} tot-net-in={} \
+        "events={} cmd={command} user=default redir={} resp={} capa={} watch={} lib-name={} lib-ver={} tot-net-in={} \
          tot-net-out={} tot-cmds={} pushes={}",
         if client.output.is_empty() { "r" } else { "rw" },
+        client.redirect_id(),
         if client.protocol == Protocol::Resp3 { 3 } else { 2 },
         if client.capa_redirect { "r" } else { "" },
+        client.watch.len(),
         String::from_utf8_lossy(&client.lib_name),
         String::from_utf8_lossy(&client.lib_ver),
         client.net_in,
@@ -74,10 +78,16 @@ fn write_session(line: &mut String, state: &State, client: &Client) {
 impl Client {
     /// Redis's letters for what it is and does.
     pub fn flags(&self) -> String {
+        let tracking = self.tracking.as_deref();
         let letters = [
             (self.monitor, 'O'),
             (self.subscriptions.is_some(), 'P'),
+            (self.transaction.is_some(), 'x'),
             (self.blocked.is_some(), 'b'),
+            (tracking.is_some(), 't'),
+            (tracking.is_some_and(|tracking| tracking.broken_redirect), 'R'),
+            (tracking.is_some_and(|tracking| tracking.is_broadcast()), 'B'),
+            (self.watch.changed, 'd'),
             (self.closing && !self.doomed, 'c'),
             (self.doomed, 'A'),
             (self.peer.is_unix, 'U'),

@@ -39,6 +39,7 @@ impl Server {
         }
         if due {
             self.sample(now_us);
+            self.state.limit_tracked_keys();
         }
         if due && now_us >= self.state.next_clients_us {
             self.state.next_clients_us = now_us + CLIENTS_EVERY_US;

@@ -3,9 +3,11 @@
 use super::client::ReplyMode;
 use super::look_ahead::Ahead;
 use super::{Blocked, Server, State};
-use crate::commands::table::{DENYOOM, LOADING, NO_AUTH, SUBSCRIBING, WHILE_SUBSCRIBED, WRITE};
+use crate::commands::table::{
+    DENYOOM, InMulti, NO_AUTH, NO_MULTI, SUBSCRIBING, WHILE_SUBSCRIBED, WRITE,
+};
 use crate::commands::{CommandError, CommandId, Ctx, shown};
-use crate::keyspace::Candidate;
+use crate::keyspace::{Candidate, Keyspace};
 use crate::log::Level;
 use crate::net::Token;
 use crate::resp::output::Mark;
@@ -20,15 +22,23 @@ impl Server {
         ahead: Ahead,
         reply: &mut Reply,
     ) {
+        if self.state.tracking.is_on() {
+            self.state.track_before_request(token, reply);
+        }
         let start = reply.output.mark();
         let command = match self.state.check(token, args, ahead.command) {
-            Ok(id) if self.state.must_wait(id) => {
+            Ok(id) if self.state.must_wait(token, id) => {
                 self.state.clients.get_mut(token).blocked = Some(Blocked::Paused);
                 self.state.postponed = true;
                 return;
             }
+            Ok(id) if self.state.is_queued(token, id) => {
+                self.state.queue_request(token, id, args, ahead.wire_bytes, reply);
+                None
+            }
             Ok(id) => {
-                self.call(token, id, args, ahead, reply);
+                self.state.clients.get_mut(token).last_command = Some(id);
+                Self::call(&mut self.keyspace, &mut self.state, token, id, args, ahead, reply);
                 Some(id)
             }
             Err(refused) => {
@@ -38,35 +48,33 @@ impl Server {
         };
         // Whoever waits now is answered after this batch, and so it is served after it, too.
         if self.state.clients.get(token).blocked != Some(Blocked::Keys) {
-            self.state.end_reply(token, command, start, reply);
+            self.state.end_reply(token, command, args, start, reply);
             if self.state.blocked_keys.has_ready() {
                 self.serve_blocked();
             }
         }
     }
 
-    /// Runs a command that was checked.
-    fn call(
-        &mut self,
+    /// Runs a command that was checked, by itself or within a transaction.
+    pub(super) fn call(
+        keyspace: &mut Keyspace,
+        state: &mut State,
         token: Token,
         id: CommandId,
         args: &Args<'_>,
         ahead: Ahead,
         reply: &mut Reply,
     ) {
-        let state = &mut self.state;
         let first_key = state.registry.get(id).first_key;
-        let client = state.clients.get_mut(token);
-        client.last_command = Some(id);
-        client.commands += 1;
+        state.clients.get_mut(token).commands += 1;
         // Of a subcommand only its container was known ahead, and so no key.
         let known = ahead.command == Some(id) && (1..args.len()).contains(&first_key);
         let candidate = ahead.candidate.filter(|_| known);
         let looked_up = candidate.map(|candidate| (args.key(first_key), candidate));
         let written = reply.output.len();
         let started_ns = state.command_starts(id, args.len(), ahead.wire_bytes);
-        self.run_handler(token, id, args, looked_up, None, reply);
-        let state = &mut self.state;
+        let call = Call { token, id, args, looked_up, ready_key: None };
+        Self::run_handler(keyspace, state, &call, reply);
         if state.clients.get(token).blocked == Some(Blocked::Keys) {
             state.command_waits(token, started_ns);
         } else {
@@ -78,18 +86,14 @@ impl Server {
         }
     }
 
-    /// Runs the code of a command, and sees to what follows from what it has changed. `ready_key` is given to one that has
-    /// waited for it.
+    /// Runs the code of a command, and sees to what follows from what it has changed.
     pub(super) fn run_handler(
-        &mut self,
-        token: Token,
-        id: CommandId,
-        args: &Args<'_>,
-        looked_up: Option<(&[u8], Candidate)>,
-        ready_key: Option<&[u8]>,
+        keyspace: &mut Keyspace,
+        state: &mut State,
+        call: &Call<'_>,
         reply: &mut Reply,
     ) {
-        let Self { keyspace, state, .. } = self;
+        let &Call { token, id, args, looked_up, ready_key } = call;
         let command = state.registry.get(id).command;
         let client = state.clients.get(token);
         let mut db = keyspace.db(client.db);
@@ -113,12 +117,26 @@ impl Server {
             state.tell_notices(keyspace.notices.take());
         }
         state.effects.command_ended(db_index, state.dirty != dirty, args.iter());
+        if state.tracking.is_on() {
+            state.remember_keys(token, command, args);
+        }
         if keyspace.has_garbage() {
             for garbage in keyspace.take_garbage() {
                 state.environment.discard(Box::new(garbage));
             }
         }
     }
+}
+
+/// One run of a command's code.
+pub(super) struct Call<'a> {
+    pub token: Token,
+    pub id: CommandId,
+    pub args: &'a Args<'a>,
+    /// A key that was looked for ahead, and what the index said.
+    pub looked_up: Option<(&'a [u8], Candidate)>,
+    /// The key that a command has waited for.
+    pub ready_key: Option<&'a [u8]>,
 }
 
 /// Whether a request is a line of HTTP: a web page may make a browser send commands to a server it cannot reach itself.
@@ -146,8 +164,14 @@ impl State {
             None => {}
             Some(id) => self.stats.command(id).rejected_calls += 1,
         }
-        self.stats.count_error(&refused.error);
-        refused.error.reply(reply);
+        let error = self.refuse_transaction(token, refused.command, refused.error);
+        self.stats.count_error(&error);
+        error.reply(reply);
+        let in_multi = refused.command.map(|id| self.registry.get(id).command.in_multi);
+        if let (Some(id), Some(InMulti::Executes)) = (refused.command, in_multi) {
+            // Whoever watches has seen MULTI, and is to see that it is over.
+            self.feed_monitors(token, id, args);
+        }
     }
 
     /// A request was answered: the reply counts, unless `CLIENT REPLY` keeps it back. Messages that the client was sent
@@ -157,6 +181,7 @@ impl State {
         &mut self,
         token: Token,
         command: Option<CommandId>,
+        args: &Args<'_>,
         start: Mark,
         reply: &mut Reply,
     ) {
@@ -165,6 +190,9 @@ impl State {
         }
         if self.pushed {
             self.append_pushed(token, reply);
+        }
+        if self.tracking.is_on() {
+            self.end_caching(token, args);
         }
         self.check_reply_limit(token, reply);
     }
@@ -220,7 +248,8 @@ impl State {
         args: &Args<'_>,
         known: Option<CommandId>,
     ) -> Result<CommandId, Refused> {
-        let authenticated = self.clients.get(token).authenticated;
+        let client = self.clients.get(token);
+        let (authenticated, in_multi) = (client.authenticated, client.transaction.is_some());
         let found = match known.or_else(|| self.registry.find(args.bytes(0))) {
             Some(id) => self.find_subcommand(id, args),
             None => Err(unknown_command(args)),
@@ -240,16 +269,20 @@ impl State {
         if !registered.command.arity.accepts(args.len()) {
             return error(Some(id), CommandError::WrongArity(registered.full_name.clone().into()));
         }
-        if self.durability.loading.is_some() && !flags.has(LOADING) {
+        if in_multi && flags.has(NO_MULTI) {
+            let text = "ERR Command not allowed inside a transaction";
+            return error(Some(id), CommandError::Text(text));
+        }
+        if self.durability.loading.is_some() && !self.runs_while_loading(token, id) {
             let refusal = "LOADING Redis is loading the dataset in memory";
             return error(Some(id), CommandError::Text(refusal));
         }
         if let Some(refusal) = &self.durability.refusal
-            && (flags.has(WRITE) || registered.command.name == "ping")
+            && (self.flags_of(token, id).has(WRITE) || self.registry.get(id).command.name == "ping")
         {
             return error(Some(id), CommandError::Message(refusal.clone()));
         }
-        if flags.has(DENYOOM) && self.out_of_memory() {
+        if self.config.maxmemory > 0 && self.needs_memory(token, id) && self.out_of_memory() {
             return error(Some(id), CommandError::OutOfMemory);
         }
         if self.clients.get(token).is_only_subscriber() && !flags.has(WHILE_SUBSCRIBED) {
@@ -284,8 +317,16 @@ impl State {
     }
 
     /// Whether a pause holds this command back. Whoever paused must be able to end it: some commands always run.
-    fn must_wait(&self, id: CommandId) -> bool {
-        self.pause.is_some_and(|pause| pause.holds_back(self.registry.get(id).command.flags))
+    fn must_wait(&self, token: Token, id: CommandId) -> bool {
+        self.pause.is_some_and(|pause| pause.holds_back(self.flags_of(token, id)))
+    }
+
+    /// Whether a command is refused when memory is used up: because of what it may do, or because it would be queued.
+    fn needs_memory(&self, token: Token, id: CommandId) -> bool {
+        let in_multi = self.registry.get(id).command.in_multi;
+        let ends = matches!(in_multi, InMulti::Ends | InMulti::Executes);
+        let is_queued = self.clients.get(token).transaction.is_some() && !ends;
+        is_queued || self.flags_of(token, id).has(DENYOOM)
     }
 
     fn out_of_memory(&mut self) -> bool {

@@ -3,7 +3,7 @@
 //! Requests are parsed in place, many at a time, and run in order. What is left, a part of a request or requests that
 //! have to wait, stays in the client's query buffer; a client that waits for nothing has none.
 
-use super::Server;
+use super::{Server, State};
 use crate::log::Level;
 use crate::net::Token;
 use crate::resp::{Batch, Limits, ProtocolError, Reply, RequestParser};
@@ -67,13 +67,7 @@ impl Server {
             client.query_peak = client.query_peak.max(len);
             return;
         }
-        self.state.stats.query_buffer_limit_disconnections += 1;
-        let line = super::describe(&self.state, self.state.clients.get(token));
-        self.state.log(
-            Level::Warning,
-            format_args!("Closing client that reached max query buffer length: {line} (qbuf initial bytes: {len})"),
-        );
-        self.state.close_now(token);
+        self.state.close_over_query_limit(token, len);
     }
 
     /// Runs requests that wait in the client's query buffer, up to about `bytes_max` of them. What is left over is
@@ -121,6 +115,7 @@ impl Server {
         let mut reply = self.take_reply(token);
         let mut consumed = 0;
         self.state.clients.get_mut(token).in_flight = buffer.len();
+        self.state.current = Some(token);
         self.state.batch_starts();
         loop {
             let (done, stopped) =
@@ -134,6 +129,7 @@ impl Server {
             }
         }
         self.state.batch_ended();
+        self.state.current = None;
         self.state.clients.get_mut(token).in_flight = 0;
         self.give_back_reply(token, reply);
         batch.clear();
@@ -218,5 +214,18 @@ impl Server {
         } else if let Some(buffer) = client.output.take_buffer() {
             self.state.keep_buffer(buffer);
         }
+    }
+}
+
+impl State {
+    /// Closes a client that has too many bytes in waiting: received ones, or requests that it has queued.
+    pub(super) fn close_over_query_limit(&mut self, token: Token, len: usize) {
+        self.stats.query_buffer_limit_disconnections += 1;
+        let line = super::describe(self, self.clients.get(token));
+        self.log(
+            Level::Warning,
+            format_args!("Closing client that reached max query buffer length: {line} (qbuf initial bytes: {len})"),
+        );
+        self.close_now(token);
     }
 }

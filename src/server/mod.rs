@@ -28,7 +28,10 @@ mod stats;
 #[cfg(test)]
 pub mod testing;
 mod timing;
+mod tracking;
+mod transaction;
 mod turns;
+mod watch;
 
 use std::fmt;
 
@@ -45,10 +48,13 @@ pub use info::info;
 pub use latency::{Latency, Spike, Spikes};
 pub use monitor::quoted;
 pub use pause::{Pause, PauseKind};
-pub use reconfigure::listen_config;
+pub use reconfigure::{listen_config, waits_for_loop};
 pub use slowlog::{CommandLog, LogEntry, LogKind};
 pub use stats::{CommandStats, Stats};
+pub use tracking::{ClientTracking, Redirect, Tracking, TrackingMode};
+pub use transaction::{Transaction, execute_queued};
 pub use turns::{Rate, Turns};
+pub use watch::{Watch, WatchedKeys};
 
 use crate::clock::Now;
 use crate::commands::{Registry, TABLES};
@@ -113,6 +119,12 @@ pub struct State {
     pub durability: Durability,
     /// EXEC is running queued commands: none of them may wait.
     pub in_exec: bool,
+    /// Keys that transactions depend on.
+    pub watched: WatchedKeys,
+    /// Client-side caching.
+    pub tracking: Tracking,
+    /// Whose requests are running.
+    pub current: Option<Token>,
     /// What commands have changed, for those who repeat it.
     pub effects: Effects,
     /// Keys that clients wait for.
@@ -135,6 +147,7 @@ pub struct State {
     pushed: bool,
     pending_input: Vec<Token>,
     spare_buffers: Vec<Vec<u8>>,
+    spare_transaction: Option<Box<Transaction>>,
     postponed: bool,
     untimed: timing::Untimed,
     exact_timing: bool,
@@ -175,6 +188,9 @@ impl Server {
             dirty: 0,
             durability: Durability::default(),
             in_exec: false,
+            watched: WatchedKeys::new(keyspace.hash_key()),
+            tracking: Tracking::new(keyspace.hash_key()),
+            current: None,
             effects: Effects::default(),
             blocked_keys: BlockedKeys::default(),
             pause: None,
@@ -187,6 +203,7 @@ impl Server {
             actions: Actions::default(),
             pending_input: Vec::new(),
             spare_buffers: Vec::new(),
+            spare_transaction: None,
             postponed: false,
             untimed: timing::Untimed::default(),
             exact_timing: false,

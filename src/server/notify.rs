@@ -7,6 +7,7 @@ use super::State;
 use super::pubsub::Kind;
 use crate::config::KeyspaceEvents;
 use crate::keyspace::{ExpiredFields, ExpiredKey, Happening, Keyspace, Notice};
+use crate::net::Token;
 
 /// The class and the name of what the keyspace notes.
 const NOTICES: [(Happening, u16, &str); 4] = [
@@ -62,9 +63,9 @@ impl State {
     #[cold]
     pub(crate) fn keys_expired(&mut self, expired: Vec<ExpiredKey>) {
         for ExpiredKey { db, key, fields } in expired {
-            self.key_changed(db, &key);
             match fields {
                 None => {
+                    self.key_expired(db, &key);
                     self.notify(KeyspaceEvents::EXPIRED, "expired", db, &key);
                     self.effects.add(db, [&b"DEL"[..], &key].into_iter());
                 }
@@ -75,6 +76,7 @@ impl State {
 
     /// HDEL of the last field removes the key wherever it is repeated: no DEL has to follow.
     fn fields_expired(&mut self, db: usize, key: &[u8], fields: &ExpiredFields) {
+        self.key_changed_by(None, db, key);
         self.notify(KeyspaceEvents::HASH, "hexpired", db, key);
         if fields.emptied {
             self.notify(KeyspaceEvents::GENERIC, "del", db, key);
@@ -84,11 +86,43 @@ impl State {
         self.effects.add(db, hdel.into_iter());
     }
 
-    /// A key has another value than before, or none: whoever watches it is told.
+    /// A key has another value than before, or none: whoever watches it or has it in a cache is told.
     #[inline]
     pub(crate) fn key_changed(&mut self, db: usize, key: &[u8]) {
+        self.key_changed_by(self.current, db, key);
+    }
+
+    /// The same, by a request of some client or by itself.
+    #[inline]
+    fn key_changed_by(&mut self, client: Option<Token>, db: usize, key: &[u8]) {
         if !self.blocked_keys.is_empty() {
             self.blocked_keys.key_changed(db, key);
+        }
+        if !self.watched.is_empty() {
+            self.watched_key_changed(db, key);
+        }
+        if self.tracking.is_on() {
+            self.tracked_key_changed(key, client);
+        }
+    }
+
+    /// A key was removed because it was due: no change for whoever has not seen it.
+    fn key_expired(&mut self, db: usize, key: &[u8]) {
+        if !self.watched.is_empty() {
+            self.watched_key_expired(db, key);
+        }
+        if self.tracking.is_on() {
+            self.tracked_key_changed(key, None);
+        }
+    }
+
+    /// These databases were emptied.
+    pub fn databases_flushed(&mut self, databases: impl Iterator<Item = usize>) {
+        if !self.watched.is_empty() {
+            databases.for_each(|db| self.watched_database_flushed(db));
+        }
+        if self.tracking.is_on() {
+            self.tracked_keys_flushed();
         }
     }
 }

@@ -33,6 +33,11 @@ pub(super) struct PendingListen {
     refusal: SetError,
 }
 
+/// Whether the loop has to confirm a change of this directive, so that the client waits.
+pub fn waits_for_loop(directive: &[u8]) -> bool {
+    LISTEN.iter().any(|(name, _)| directive.eq_ignore_ascii_case(name.as_bytes()))
+}
+
 /// Where the loop is to listen, by the configuration.
 pub fn listen_config(config: &Config) -> ListenConfig {
     ListenConfig {

@@ -80,6 +80,10 @@ impl Service for Server {
     fn disconnected(&mut self, token: Token, why: Disconnect) {
         let state = &mut self.state;
         state.stop_waiting(token);
+        if state.clients.find_mut(token).is_some() {
+            state.end_transaction(token);
+            state.disable_tracking(token);
+        }
         let Some(mut client) = state.clients.remove(token) else { return };
         if let Some(subscriptions) = client.subscriptions.take() {
             state.end_subscriptions(*subscriptions);
@@ -146,6 +150,7 @@ impl Service for Server {
     }
 
     fn end_turn(&mut self, actions: &mut Actions) {
+        self.state.broadcast_invalidations();
         self.state.hand_to_log();
         for &token in &self.state.actions.write {
             if let Some(client) = self.state.clients.find_mut(token) {

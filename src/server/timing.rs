@@ -32,6 +32,11 @@ impl State {
 
     /// A batch of requests has ended.
     pub(super) fn batch_ended(&mut self) {
+        self.charge_untimed_calls();
+    }
+
+    /// Charges the commands that were not timed by themselves with the time until now.
+    pub(super) fn charge_untimed_calls(&mut self) {
         if self.untimed.total > 0 {
             let now_ns = self.environment.monotonic_ns();
             self.charge_untimed(now_ns);

@@ -46,7 +46,7 @@ const GROUPS: &[Group] = &[
         rows: SORTED_SET,
         readers: &["ZRANGE % 0 -1 WITHSCORES"],
     },
-    Group { name: "transactions", exists: false, rows: TRANSACTIONS, readers: &[] },
+    Group { name: "transactions", exists: true, rows: TRANSACTIONS, readers: &[] },
 ];
 
 /// The groups to test: those that exist, or those in the list `MINI_REDIS_DIFF_GROUPS` (`string,list`; `all`).

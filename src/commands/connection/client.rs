@@ -1,6 +1,6 @@
 //! `CLIENT`: the table of its subcommands, and those that are about the calling client alone.
 
-use super::{client_help, listing, on_or_off, pausing};
+use super::{client_help, listing, on_or_off, pausing, tracking};
 use crate::commands::table::*;
 use crate::commands::{Command, CommandError, CommandResult, Ctx};
 use crate::resp::Args;
@@ -12,8 +12,14 @@ const USUAL: Flags = NOSCRIPT.and(LOADING).and(STALE);
 const BUSY: Flags = USUAL.and(ALLOW_BUSY);
 const OTHERS: Flags = USUAL.and(ADMIN);
 
-/// The subcommands. `TRACKING` and its kin come with client-side caching.
+/// The subcommands.
 pub(super) const SUBCOMMANDS: &[Command] = &[
+    command("caching", Exactly(3), USUAL, &[], tracking::caching).docs(
+        "6.0.0",
+        "<YES | NO>",
+        "O(1)",
+        "Instructs the server whether to track the keys in the next request.",
+    ),
     command("capa", AtLeast(3), BUSY, &[], capa).docs(
         "8.0.0",
         "capability [capability ...]",
@@ -26,7 +32,7 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         "O(1)",
         "Returns the name of the connection.",
     ),
-    command("getredir", Exactly(2), BUSY, &[], getredir).docs(
+    command("getredir", Exactly(2), BUSY, &[], tracking::getredir).docs(
         "6.0.0",
         "",
         "O(1)",
@@ -96,6 +102,18 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
     command("setname", Exactly(3), BUSY, &[], setname)
         .docs("2.6.9", "connection-name", "O(1)", "Sets the connection name.")
         .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
+    command("tracking", AtLeast(3), USUAL, &[], tracking::tracking).docs(
+        "6.0.0",
+        "<ON | OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
+        "O(1). Some options may introduce additional complexity.",
+        "Controls server-assisted client-side caching for the connection.",
+    ),
+    command("trackinginfo", Exactly(2), USUAL, &[], tracking::trackinginfo).docs(
+        "6.2.0",
+        "",
+        "O(1)",
+        "Returns information about server-assisted client-side caching for the connection.",
+    ),
     command("unblock", AtLeast(3), OTHERS, &[], pausing::unblock).docs(
         "5.0.0",
         "client-id [TIMEOUT | ERROR]",
@@ -199,12 +217,6 @@ fn no_touch(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// `CLIENT GETREDIR` -> -1: without tracking, nothing is redirected. O(1).
-fn getredir(ctx: &mut Ctx<'_>, _args: &Args<'_>) -> CommandResult {
-    ctx.reply.integer(-1);
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use crate::server::testing::TestServer;
@@ -288,8 +300,8 @@ mod tests {
         let mut redis = TestServer::new();
         redis.run("CLIENT foo").is("-ERR unknown subcommand 'foo'. Try CLIENT HELP.");
         redis.run("CLIENT").is("-ERR wrong number of arguments for 'client' command");
-        redis
-            .run("CLIENT HELP")
-            .starts("*71 +CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are: +CAPA");
+        redis.run("CLIENT HELP").starts(
+            "*78 +CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are: +CACHING",
+        );
     }
 }

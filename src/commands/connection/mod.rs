@@ -7,6 +7,7 @@
 //! listing   CLIENT LIST, INFO and KILL
 //! filter    which clients LIST and KILL mean
 //! pausing   CLIENT PAUSE, UNPAUSE, UNBLOCK
+//! tracking  CLIENT TRACKING, CACHING, TRACKINGINFO, GETREDIR
 //! ```
 
 mod auth;
@@ -16,6 +17,7 @@ mod filter;
 mod listing;
 mod pausing;
 mod session;
+mod tracking;
 
 use super::Command;
 use super::table::*;
@@ -50,18 +52,12 @@ pub const COMMANDS: &[Command] = &[
     command("ping", AtLeast(1), FAST.and(WHILE_SUBSCRIBED), &[], session::ping)
         .docs("1.0.0", "[message]", "O(1)", "Returns the server's liveliness response.")
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"]),
-    command("quit", AtLeast(1), ALWAYS.and(WHILE_SUBSCRIBED), &[], session::quit).docs(
-        "1.0.0",
-        "",
-        "O(1)",
-        "Closes the connection.",
-    ),
-    command("reset", Exactly(1), ALWAYS.and(WHILE_SUBSCRIBED), &[], session::reset).docs(
-        "6.2.0",
-        "",
-        "O(1)",
-        "Resets the connection.",
-    ),
+    command("quit", AtLeast(1), ALWAYS.and(WHILE_SUBSCRIBED), &[], session::quit)
+        .docs("1.0.0", "", "O(1)", "Closes the connection.")
+        .in_multi(InMulti::Ends),
+    command("reset", Exactly(1), ALWAYS.and(WHILE_SUBSCRIBED), &[], session::reset)
+        .docs("6.2.0", "", "O(1)", "Resets the connection.")
+        .in_multi(InMulti::Ends),
     command(
         "select",
         Exactly(2),

@@ -40,6 +40,8 @@ pub(super) fn reset(ctx: &mut Ctx<'_>, _args: &Args<'_>) -> CommandResult {
     let open = ctx.server.config.requirepass.is_empty();
     let token = ctx.token;
     ctx.server.monitors.retain(|&watcher| watcher != token);
+    ctx.server.end_transaction(token);
+    ctx.server.disable_tracking(token);
     if let Some(subscriptions) = ctx.client_mut().subscriptions.take() {
         ctx.server.end_subscriptions(*subscriptions);
     }

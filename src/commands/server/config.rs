@@ -9,6 +9,7 @@ use crate::config::{Access, ProtectedAction, SetError, Written, rewrite};
 use crate::glob;
 use crate::log::Level;
 use crate::resp::Args;
+use crate::server::waits_for_loop;
 use Arity::{AtLeast, Exactly};
 
 const CONFIG_FLAGS: Flags = ADMIN.and(NOSCRIPT).and(LOADING).and(STALE);
@@ -67,6 +68,10 @@ fn set(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     }
     let words: Vec<&[u8]> = args.iter().skip(2).collect();
     let pairs: Vec<(&[u8], &[u8])> = words.chunks(2).map(|pair| (pair[0], pair[1])).collect();
+    if ctx.server.in_exec && pairs.iter().any(|(name, _)| waits_for_loop(name)) {
+        let text = "ERR CONFIG SET of an address to listen on is not allowed inside a transaction";
+        return Err(CommandError::Text(text));
+    }
     let access = Access { protected: may_set_protected(ctx), loading: false };
     let before = ctx.server.config.clone();
     let changed = ctx.server.config.set_many(&pairs, access).map_err(refusal)?;

@@ -3,6 +3,8 @@
 //! A flushed database is taken away as it is and its memory dropped by another thread, so `SYNC` and `ASYNC` differ in
 //! nothing a client could measure.
 
+use std::ops::Range;
+
 use crate::commands::table::*;
 use crate::commands::{Command, CommandError, CommandResult, Ctx};
 use crate::resp::Args;
@@ -56,9 +58,7 @@ fn dbsize(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
 /// `FLUSHALL [ASYNC | SYNC]` -> `+OK`. O(databases).
 fn flushall(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     check_mode(args)?;
-    for index in 0..ctx.db.keyspace.databases_len() {
-        flush(ctx, index);
-    }
+    flush(ctx, 0..ctx.db.keyspace.databases_len());
     ctx.reply.ok();
     Ok(())
 }
@@ -66,7 +66,7 @@ fn flushall(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
 /// `FLUSHDB [ASYNC | SYNC]` -> `+OK`. O(1).
 fn flushdb(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     check_mode(args)?;
-    flush(ctx, ctx.db.index);
+    flush(ctx, ctx.db.index..ctx.db.index + 1);
     ctx.reply.ok();
     Ok(())
 }
@@ -81,8 +81,11 @@ fn check_mode(args: &Args<'_>) -> CommandResult {
     }
 }
 
-fn flush(ctx: &mut Ctx<'_>, index: usize) {
-    ctx.server.dirty += ctx.db.keyspace.flush(index) as u64;
+fn flush(ctx: &mut Ctx<'_>, databases: Range<usize>) {
+    for index in databases.clone() {
+        ctx.server.dirty += ctx.db.keyspace.flush(index) as u64;
+    }
+    ctx.server.databases_flushed(databases);
 }
 
 /// `SWAPDB index1 index2` -> `+OK`. O(keys that clients wait for).
@@ -98,6 +101,9 @@ fn swapdb(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     ctx.server.dirty += 1;
     ctx.server.blocked_keys.database_changed(first);
     ctx.server.blocked_keys.database_changed(second);
+    if first != second {
+        ctx.server.databases_swapped(ctx.db.keyspace, first, second);
+    }
     ctx.reply.ok();
     Ok(())
 }

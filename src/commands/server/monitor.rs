@@ -1,7 +1,7 @@
 //! `MONITOR`: the connection becomes a log of all commands. What it shows is in `server::monitor`.
 
 use crate::commands::table::*;
-use crate::commands::{Command, CommandResult, Ctx};
+use crate::commands::{Command, CommandError, CommandResult, Ctx};
 use crate::resp::Args;
 
 /// The row of `MONITOR`.
@@ -16,6 +16,9 @@ pub const MONITOR: Command = command(
 
 /// `MONITOR` -> `+OK`, then a line for every command that runs. A second one has no reply at all. O(1).
 fn monitor(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
+    if ctx.server.in_exec {
+        return Err(CommandError::Text("ERR MONITOR isn't allowed for DENY BLOCKING client"));
+    }
     if ctx.client().monitor {
         return Ok(());
     }

@@ -11,6 +11,7 @@ mod keys;
 
 use std::ops::Range;
 
+use super::dispatch::Call;
 use super::{Blocked, ReplyMode, Server, State};
 use crate::commands::{CommandError, CommandId};
 use crate::keyspace::Type;
@@ -170,9 +171,14 @@ impl Server {
         client.blocked = None;
         let waiting = client.waiting.take().expect("who waits for a key has a request");
         let (args, command) = (waiting.args.args(), waiting.command);
+        let outer = self.state.current.replace(token);
         let mut reply = self.take_reply(token);
+        if self.state.tracking.is_on() {
+            self.state.track_before_request(token, &mut reply);
+        }
         let (start, written) = (reply.output.mark(), reply.output.len());
-        self.run_handler(token, command, &args, None, Some(key), &mut reply);
+        let call = Call { token, id: command, args: &args, looked_up: None, ready_key: Some(key) };
+        Self::run_handler(&mut self.keyspace, &mut self.state, &call, &mut reply);
         let reply_bytes = reply.output.len() - written;
         if self.state.clients.get(token).blocked == Some(Blocked::Keys) {
             self.state.clients.get_mut(token).waiting = Some(waiting);
@@ -180,10 +186,11 @@ impl Server {
             self.state.forget_waiting(&waiting);
             let started_ns = started_ns.saturating_sub(waiting.spent_ns);
             self.state.command_ended(token, command, &args, Some(started_ns), 0, reply_bytes);
-            self.state.end_reply(token, Some(command), start, &mut reply);
+            self.state.end_reply(token, Some(command), &args, start, &mut reply);
             self.state.continue_input(token);
         }
         self.give_back_reply(token, reply);
+        self.state.current = outer;
     }
 
     /// Answers those whose time is over.

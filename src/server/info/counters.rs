@@ -27,12 +27,12 @@ pub(super) fn clients(view: &View<'_>, text: &mut Text) {
         ("client_recent_max_input_buffer", &largest_input),
         ("client_recent_max_output_buffer", &largest_output),
         ("blocked_clients", &clients.iter().filter(|client| client.blocked.is_some()).count()),
-        ("tracking_clients", &0),
+        ("tracking_clients", &state.tracking.clients()),
         ("pubsub_clients", &clients.iter().filter(|client| client.subscriptions.is_some()).count()),
+        ("watching_clients", &state.watched.clients()),
+        ("clients_in_timeout_table", &state.blocked_keys.deadlines_len()),
+        ("total_watched_keys", &state.watched.len()),
     ]);
-    text.zeros(&["watching_clients"]);
-    text.fields(&[("clients_in_timeout_table", &state.blocked_keys.deadlines_len())]);
-    text.zeros(&["total_watched_keys"]);
     text.fields(&[("total_blocking_keys", &state.blocked_keys.len())]);
     text.zeros(&["total_blocking_keys_on_nokey"]);
     paused(state.pause, state.now.monotonic_us, text);
@@ -118,7 +118,10 @@ pub(super) fn stats(view: &View<'_>, text: &mut Text) {
     text.zeros(&["active_defrag_hits", "active_defrag_misses"]);
     text.zeros(&["active_defrag_key_hits", "active_defrag_key_misses"]);
     text.zeros(&["total_active_defrag_time", "current_active_defrag_time"]);
-    text.zeros(&["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"]);
+    let tracking = &view.state.tracking;
+    text.field("tracking_total_keys", tracking.keys());
+    text.field("tracking_total_items", tracking.items());
+    text.field("tracking_total_prefixes", tracking.prefixes());
     text.zeros(&["unexpected_error_replies"]);
     text.field("total_error_replies", stats.error_replies);
     text.zeros(&["dump_payload_sanitizations"]);

@@ -214,13 +214,20 @@ impl Setting for crate::log::Level {
 pub const LOG_LEVELS: Choices =
     &[("debug", 0), ("verbose", 1), ("notice", 2), ("warning", 3), ("nothing", 4)];
 
+/// `save`: a snapshot is written at the end.
+pub const SHUTDOWN_SAVE: u32 = 1;
+/// `nosave`: none is written, whatever the save points say.
+pub const SHUTDOWN_NOSAVE: u32 = 2;
+/// `force`: the process ends even if something could not be written.
+pub const SHUTDOWN_FORCE: u32 = 8;
+
 /// The words of `shutdown-on-sigint` and `shutdown-on-sigterm`; all but the first combine.
 pub const SHUTDOWN_FLAGS: Choices = &[
     ("default", 0),
-    ("save", 1),
-    ("nosave", 2),
+    ("save", SHUTDOWN_SAVE),
+    ("nosave", SHUTDOWN_NOSAVE),
     ("now", 4),
-    ("force", 8),
+    ("force", SHUTDOWN_FORCE),
     ("safe", 16),
     ("failover", 32),
 ];

@@ -81,6 +81,7 @@ impl Disk for RealDisk {
 pub struct Lanes {
     senders: [Sender<Job>; 3],
     done: Receiver<Done>,
+    running: usize,
 }
 
 impl Lanes {
@@ -101,21 +102,37 @@ impl Lanes {
             })?;
             Ok::<_, io::Error>(sender)
         };
-        Ok(Self { senders: [start("log-sync")?, start("log-write")?, start("files")?], done })
+        Ok(Self {
+            senders: [start("log-sync")?, start("log-write")?, start("files")?],
+            done,
+            running: 0,
+        })
     }
 
     /// Has a job run on the thread of its lane.
-    pub fn run(&self, lane: Lane, job: Job) {
+    pub fn run(&mut self, lane: Lane, job: Job) {
         let sender = match lane {
             Lane::LogSync => &self.senders[0],
             Lane::LogWrite => &self.senders[1],
             Lane::Files => &self.senders[2],
         };
+        self.running += 1;
         sender.send(job).expect("the thread of a lane lives as long as its sender");
     }
 
     /// What has come of jobs since this was last asked.
-    pub fn finished(&self) -> Option<Done> {
-        self.done.try_recv().ok()
+    pub fn finished(&mut self) -> Option<Done> {
+        let done = self.done.try_recv().ok()?;
+        self.running -= 1;
+        Some(done)
+    }
+
+    /// Waits for a job to end; `None` if none is running.
+    pub fn wait(&mut self) -> Option<Done> {
+        if self.running == 0 {
+            return None;
+        }
+        self.running -= 1;
+        self.done.recv().ok()
     }
 }

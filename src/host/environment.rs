@@ -130,6 +130,10 @@ impl Environment for ProcessEnvironment {
         self.lanes.run(lane, job);
     }
 
+    fn wait_for_job(&mut self) -> Option<Done> {
+        self.lanes.wait()
+    }
+
     fn finished_job(&mut self) -> Option<Done> {
         self.lanes.finished()
     }

@@ -87,7 +87,7 @@ pub struct Keyspace {
     /// What is noted for those who want to be told of it.
     pub notices: Notices,
     /// Databases that were flushed while a snapshot was taken of them.
-    flushed: Vec<Box<Database>>,
+    flushed: Vec<Database>,
     garbage: Vec<Garbage>,
     expired: Vec<ExpiredKey>,
     hash_key: HashKey,
@@ -247,7 +247,7 @@ impl Keyspace {
         let old = std::mem::replace(&mut self.databases[index], fresh);
         let keys = old.len();
         if old.has_snapshot() {
-            self.flushed.push(Box::new(old)); // the walk goes on in it
+            self.flushed.push(old); // the walk goes on in it
         } else if keys > 0 {
             self.garbage.push(Garbage::Database(Box::new(old)));
         }
@@ -265,7 +265,7 @@ impl Keyspace {
     /// Goes on with the snapshot, for about `bytes_max` bytes. Returns what was written, and whether that is all of it.
     pub fn snapshot_step(&mut self, bytes_max: usize) -> (Vec<u8>, bool) {
         let (mut all, mut complete) = (Vec::new(), true);
-        for database in self.flushed.iter_mut().map(|old| &mut **old).chain(&mut self.databases) {
+        for database in self.flushed.iter_mut().chain(&mut self.databases) {
             if !database.has_snapshot() {
                 continue;
             }
@@ -274,14 +274,13 @@ impl Keyspace {
             complete &= is_complete;
         }
         let done = self.flushed.extract_if(.., |old| !old.has_snapshot());
-        self.garbage.extend(done.map(Garbage::Database));
+        self.garbage.extend(done.map(|old| Garbage::Database(Box::new(old))));
         (all, complete)
     }
 
     /// Whether a snapshot is being taken.
     pub fn has_snapshot(&self) -> bool {
-        let flushed = self.flushed.iter().map(|old| &**old);
-        self.databases.iter().chain(flushed).any(Database::has_snapshot)
+        self.databases.iter().chain(&self.flushed).any(Database::has_snapshot)
     }
 
     /// Whether a field of a hash may have an expire time.

@@ -28,6 +28,8 @@ pub enum ReplyMode {
 pub enum Blocked {
     /// `CLIENT PAUSE` holds its next command back.
     Paused,
+    /// `DEBUG RELOAD` waits for the data to be loaded.
+    Loading,
     /// `CONFIG SET` of an address waits for the loop to listen there.
     Listening,
     /// Its command waits for keys.

@@ -38,6 +38,7 @@ impl Server {
             self.expire_some();
         }
         if due {
+            self.state.schedule_snapshots();
             self.sample(now_us);
             self.state.limit_tracked_keys();
         }

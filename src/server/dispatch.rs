@@ -4,7 +4,7 @@ use super::client::ReplyMode;
 use super::look_ahead::Ahead;
 use super::{Blocked, Server, State};
 use crate::commands::table::{
-    DENYOOM, InMulti, NO_AUTH, NO_MULTI, SUBSCRIBING, WHILE_SUBSCRIBED, WRITE,
+    DENYOOM, Flags, InMulti, NO_AUTH, NO_MULTI, SUBSCRIBING, WHILE_SUBSCRIBED, WRITE,
 };
 use crate::commands::{CommandError, CommandId, Ctx, shown};
 use crate::keyspace::{Candidate, Keyspace};
@@ -277,6 +277,9 @@ impl State {
             let refusal = "LOADING Redis is loading the dataset in memory";
             return error(Some(id), CommandError::Text(refusal));
         }
+        if let Some(refusal) = self.unsaved_refusal(flags) {
+            return error(Some(id), refusal);
+        }
         if let Some(refusal) = &self.durability.refusal
             && (self.flags_of(token, id).has(WRITE) || self.registry.get(id).command.name == "ping")
         {
@@ -314,6 +317,15 @@ impl State {
                     .concat(),
             )
         })
+    }
+
+    /// Whether a write is refused because the last snapshot could not be written.
+    fn unsaved_refusal(&self, flags: Flags) -> Option<CommandError> {
+        let unsaved = !self.durability.facts.save_ok
+            && self.config.stop_writes_on_bgsave_error
+            && !self.config.save.is_empty()
+            && flags.has(WRITE);
+        unsaved.then_some(CommandError::Text("MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."))
     }
 
     /// Whether a pause holds this command back. Whoever paused must be able to end it: some commands always run.

@@ -65,6 +65,11 @@ impl Effects {
         }
     }
 
+    /// What the command that is running has said is of no importance: it was run from a log.
+    pub fn forget_command(&mut self) {
+        self.replaced = false;
+    }
+
     /// EXEC begins: what its commands change goes in together.
     pub fn transaction_begins(&mut self) {
         self.in_transaction = true;

@@ -79,6 +79,9 @@ pub trait Environment {
     /// Has a job run where it may wait. Jobs of one lane run one after the other.
     fn run_job(&mut self, lane: Lane, job: Job);
 
+    /// Waits for a running job to end; `None` if there is none. Only where everybody has to wait anyway.
+    fn wait_for_job(&mut self) -> Option<Done>;
+
     /// What came of the oldest job that has ended and was not asked for yet. A job that ends wakes the loop.
     fn finished_job(&mut self) -> Option<Done>;
 

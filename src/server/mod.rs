@@ -41,7 +41,7 @@ use rand::rngs::SmallRng;
 pub use blocking::{BlockedKeys, Unblock, WaitingRequest};
 pub use client::{Blocked, Client, ClientClass, Clients, ReplyMode};
 pub use client_info::describe;
-pub use durability::Durability;
+pub use durability::{Durability, with_rdb_value};
 pub use effects::Effects;
 pub use environment::{Environment, ProcessFacts};
 pub use info::info;
@@ -49,6 +49,7 @@ pub use latency::{Latency, Spike, Spikes};
 pub use monitor::quoted;
 pub use pause::{Pause, PauseKind};
 pub use reconfigure::{listen_config, waits_for_loop};
+pub use shutdown::Shutdown;
 pub use slowlog::{CommandLog, LogEntry, LogKind};
 pub use stats::{CommandStats, Stats};
 pub use tracking::{ClientTracking, Redirect, Tracking, TrackingMode};
@@ -251,6 +252,7 @@ impl State {
         keyspace.policy.decay_minutes = self.config.lfu_decay_time;
         self.apply_notice_config(keyspace);
         self.apply_timing_config();
+        self.apply_log_config();
         self.apply_limit_config();
         if self.config.requirepass.is_empty() {
             // Nobody could give a password any more that was asked for one before.

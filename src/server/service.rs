@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use super::{Blocked, Server};
+use super::{Blocked, Server, Shutdown};
 use crate::clock::Now;
 use crate::log::Level;
 use crate::net::{Actions, Disconnect, LoopStats, OutputBuffer, Peer, Service, Signal, Token};
@@ -164,6 +164,12 @@ impl Service for Server {
 impl Server {
     fn terminate(&mut self, signal: &str) {
         self.state.log(Level::Warning, format_args!("Received {signal} scheduling shutdown..."));
-        self.state.shut_down();
+        let flags = match signal {
+            "SIGINT" => self.state.config.shutdown_on_sigint,
+            _ => self.state.config.shutdown_on_sigterm,
+        };
+        let stop = Shutdown::from_flags(flags);
+        // If it cannot end, the log says why.
+        let _ = self.state.shut_down(&mut self.keyspace, &stop);
     }
 }

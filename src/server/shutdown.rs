@@ -1,18 +1,75 @@
 //! The end of the process, by `SHUTDOWN` or a signal.
 //!
-//! It ends with the turn: what was executed has been answered by then, the listeners are closed, and the loop gives
-//! clients the time to read their last replies. A request that was received but not run is lost with its connection.
+//! What was executed is answered, what is to be kept is on the device, the listeners are closed, and the loop gives
+//! clients the time to read their last replies. If something cannot be written the server stays, unless it is forced. A
+//! second signal ends it at once: the log is whole at any time.
 
 use super::State;
+use crate::commands::CommandError;
+use crate::config::ShutdownFlags;
+use crate::config::value::{SHUTDOWN_FORCE, SHUTDOWN_NOSAVE, SHUTDOWN_SAVE};
+use crate::keyspace::Keyspace;
 use crate::log::Level;
 
+/// How the process is to end.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Shutdown {
+    /// Whether a snapshot is written; `None`: if there are save points.
+    pub save: Option<bool>,
+    /// Ends even if not everything could be written.
+    pub force: bool,
+}
+
+impl Shutdown {
+    /// What `shutdown-on-sigint` or `shutdown-on-sigterm` says.
+    pub fn from_flags(flags: ShutdownFlags) -> Self {
+        let has = |bit: u32| flags.0 & bit != 0;
+        let save = match (has(SHUTDOWN_SAVE), has(SHUTDOWN_NOSAVE)) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        };
+        Self { save, force: has(SHUTDOWN_FORCE) }
+    }
+}
+
 impl State {
-    /// Stops accepting, sends what is queued, and ends the process with status 0.
-    pub fn shut_down(&mut self) {
+    /// Stops accepting, writes what is to be kept, sends what is queued, and ends the process with status 0. On an error
+    /// nothing of that happens.
+    pub fn shut_down(
+        &mut self,
+        keyspace: &mut Keyspace,
+        stop: &Shutdown,
+    ) -> Result<(), CommandError> {
         self.log(Level::Warning, format_args!("User requested shutdown..."));
+        if let Err(message) = self.write_all(keyspace, stop) {
+            let outcome = if stop.force { "exiting anyway" } else { "can't exit" };
+            self.log(Level::Warning, format_args!("{message}, {outcome}"));
+            if !stop.force {
+                return Err(CommandError::Text("ERR Errors trying to SHUTDOWN. Check logs."));
+            }
+        }
         self.actions.stop_accepting = true;
         self.actions.exit = Some(0);
         self.log(Level::Warning, format_args!("Mini-Redis is now ready to exit, bye bye..."));
+        Ok(())
+    }
+
+    fn write_all(&mut self, keyspace: &mut Keyspace, stop: &Shutdown) -> Result<(), String> {
+        if self.durability.loading.is_some() {
+            return Ok(()); // what is on the disk is more than what is in memory
+        }
+        self.abort_snapshot(keyspace);
+        if self.durability.log.is_some() {
+            self.log(Level::Notice, format_args!("Calling fsync() on the AOF file."));
+            self.close_log()?;
+        }
+        if stop.save.unwrap_or(!self.config.save.is_empty()) {
+            self.log(Level::Notice, format_args!("Saving the final RDB snapshot before exiting."));
+            self.save_now(keyspace)
+                .map_err(|error| format!("Error trying to save the DB: {error}"))?;
+        }
+        Ok(())
     }
 }
 
@@ -30,9 +87,8 @@ mod tests {
             assert!(redis.actions.stop_accepting);
             assert_eq!(redis.actions.exit, Some(0));
             let log = redis.world.borrow().log.clone();
-            let first = format!("Received {name} scheduling shutdown...");
-            assert_eq!(log[0], first);
-            assert_eq!(log[1..].len(), 2, "{log:?}");
+            assert_eq!(log[0], format!("Received {name} scheduling shutdown..."));
+            assert!(log.last().unwrap().contains("ready to exit"), "{log:?}");
         }
     }
 

@@ -39,6 +39,8 @@ pub struct World {
     pub jobs: VecDeque<(Lane, Job)>,
     /// Jobs are not run: the disk is slow.
     pub jobs_are_held: bool,
+    /// So many jobs end, then the others are held.
+    pub finished_max: Option<usize>,
     /// Bytes that the program says it has allocated.
     pub allocated_bytes: usize,
 }
@@ -114,11 +116,17 @@ impl Environment for TestEnvironment {
         self.0.borrow_mut().jobs.push_back((lane, job));
     }
 
+    fn wait_for_job(&mut self) -> Option<Done> {
+        self.0.borrow_mut().jobs.pop_front().map(|(_, job)| job())
+    }
+
     fn finished_job(&mut self) -> Option<Done> {
         let mut world = self.0.borrow_mut();
-        if world.jobs_are_held {
+        if world.jobs_are_held || world.finished_max == Some(0) {
+            world.finished_max = None;
             return None;
         }
+        world.finished_max = world.finished_max.map(|left| left - 1);
         world.jobs.pop_front().map(|(_, job)| job())
     }
 
@@ -245,6 +253,15 @@ impl TestServer {
         self.server.received(client, bytes);
         self.end_turn();
         self.take(client)
+    }
+
+    /// As `receive`, with the bytes as they are.
+    pub fn receive_bytes(&mut self, client: Token, bytes: &[u8]) -> Vec<u8> {
+        let now = self.world.borrow().now;
+        self.server.begin_turn(now, &LoopStats::default());
+        self.server.received(client, bytes);
+        self.end_turn();
+        self.sent(client)
     }
 
     /// What a client was sent since the last look.

@@ -1,5 +1,6 @@
 //! Keys of any type.
 
+mod dump;
 pub(super) mod expire;
 mod keys;
 mod object;
@@ -43,6 +44,22 @@ pub const COMMANDS: &[Command] = &[
             "O(N) worst case for collections, where N is the number of nested items. O(1) for string values.",
             "Copies the value of a key to a new key.",
         ),
+    command("dump", Exactly(2), READ, &[one(RO.and(ACCESS))], dump::dump)
+        .docs(
+            "2.6.0",
+            "key",
+            "O(1) to access the key and additional O(N*M) to serialize it, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1).",
+            "Returns a serialized representation of the value stored at a key.",
+        )
+        .tips(&["nondeterministic_output"]),
+    command("restore", AtLeast(4), WRITE.and(DENYOOM), &[one(OW.and(UPDATE))], dump::restore)
+        .docs(
+            "2.6.0",
+            "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
+            "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number of Redis objects composing the value and M their average size. For small string values the time complexity is thus O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the complexity is O(N*M*log(N)) because inserting values into sorted sets is O(log(N)).",
+            "Creates a key from the serialized representation of a value.",
+        )
+        .categories(&["dangerous"]),
     command("del", AtLeast(2), WRITE, &[all(RM.and(DELETE))], keys::del)
         .docs(
             "1.0.0",

@@ -13,6 +13,7 @@ mod lolwut;
 mod memory;
 mod module;
 mod monitor;
+mod persistence;
 mod process;
 
 use super::{Command, container};
@@ -20,6 +21,8 @@ use super::{Command, container};
 /// The group's rows.
 pub const COMMANDS: &[Command] = &[
     acl::ACL,
+    persistence::BGREWRITEAOF,
+    persistence::BGSAVE,
     command::COMMAND,
     commandlog::COMMANDLOG,
     config::CONFIG,
@@ -28,13 +31,14 @@ pub const COMMANDS: &[Command] = &[
     flush::FLUSHALL,
     flush::FLUSHDB,
     info::INFO,
-    process::LASTSAVE,
+    persistence::LASTSAVE,
     latency::LATENCY,
     lolwut::LOLWUT,
     memory::MEMORY,
     module::MODULE,
     monitor::MONITOR,
     process::ROLE,
+    persistence::SAVE,
     process::SHUTDOWN,
     commandlog::SLOWLOG,
     flush::SWAPDB,

@@ -2,21 +2,9 @@
 
 use crate::commands::table::*;
 use crate::commands::{Command, CommandError, CommandResult, Ctx};
-use crate::log::Level;
 use crate::resp::Args;
+use crate::server::Shutdown;
 use Arity::{AtLeast, Exactly};
-
-/// The row of `LASTSAVE`.
-pub const LASTSAVE: Command =
-    command("lastsave", Exactly(1), LOADING.and(STALE).and(FAST), &[], lastsave)
-        .docs(
-            "1.0.0",
-            "",
-            "O(1)",
-            "Returns the Unix timestamp of the last successful save to disk.",
-        )
-        .categories(&["admin", "dangerous"])
-        .tips(&["nondeterministic_output"]);
 
 /// The row of `ROLE`.
 pub const ROLE: Command =
@@ -39,12 +27,6 @@ pub const SHUTDOWN: Command = command("shutdown", AtLeast(1), SHUTDOWN_FLAGS, &[
 pub const TIME: Command = command("time", Exactly(1), LOADING.and(STALE).and(FAST), &[], time)
     .docs("2.6.0", "", "O(1)", "Returns the server time.")
     .tips(&["nondeterministic_output"]);
-
-/// `LASTSAVE` -> Unix time of the last save, or of the start when there was none. O(1).
-fn lastsave(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
-    ctx.reply.integer((ctx.server.started.unix_us / 1_000_000) as i64);
-    Ok(())
-}
 
 /// `ROLE` -> `master`, replication offset, replicas. O(1).
 fn role(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
@@ -104,30 +86,24 @@ fn shutdown(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         // A shutdown is over at the end of the turn it began in: nobody can ask in between.
         return Err(CommandError::Text("ERR No shutdown in progress."));
     }
-    if options.save {
-        cannot_save(ctx, options.force)?;
-    }
-    ctx.server.shut_down();
+    let stop = Shutdown {
+        save: match (options.save, options.no_save) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        },
+        force: options.force,
+    };
+    ctx.server.shut_down(ctx.db.keyspace, &stop)?;
     ctx.server.close_after_write(ctx.token); // what it sent behind this command is not run
     Ok(())
 }
 
-/// Who asks for a save must not lose the data without a word: only `FORCE` goes on.
-fn cannot_save(ctx: &mut Ctx<'_>, force: bool) -> CommandResult {
-    let outcome = if force { "exiting anyway" } else { "can't exit" };
-    ctx.server.log(
-        Level::Warning,
-        format_args!("Error trying to save the DB, {outcome}: the data is in memory only."),
-    );
-    if force {
-        Ok(())
-    } else {
-        Err(CommandError::Text("ERR Errors trying to SHUTDOWN. Check logs."))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+
+    use crate::persistence::testing::Fault;
     use crate::server::testing::TestServer;
 
     #[test]
@@ -136,13 +112,6 @@ mod tests {
         redis.world.borrow_mut().now.unix_us += 42;
         redis.run("TIME").is("*2 $10 1700000000 $2 42");
         redis.run("TIME x").is("-ERR wrong number of arguments for 'time' command");
-    }
-
-    #[test]
-    fn lastsave_is_the_start_until_there_is_a_save() {
-        let mut redis = TestServer::new();
-        redis.advance_ms(5000);
-        redis.run("LASTSAVE").is(":1700000000");
     }
 
     #[test]
@@ -176,6 +145,8 @@ mod tests {
             redis.run(line).is("-ERR syntax error");
         }
         redis.run("SHUTDOWN ABORT").is("-ERR No shutdown in progress.");
+        let disk = redis.world.borrow().disk.clone();
+        disk.fail(Fault::Append(0, ErrorKind::StorageFull));
         redis.run("SHUTDOWN SAVE").is("-ERR Errors trying to SHUTDOWN. Check logs.");
         assert_eq!(redis.actions.exit, None);
     }

@@ -5,6 +5,7 @@
 
 use crate::config::value::AppendFsync;
 use crate::log::Level;
+use crate::persistence::aof::block::Line;
 use crate::persistence::aof::log::{Failure, Finished, Step, WriteFailed};
 use crate::persistence::disk::Done;
 use crate::server::{Server, State};
@@ -53,6 +54,89 @@ impl State {
         self.watch_slow_sync(now_us);
     }
 
+    /// Returns when all that was added is on the device.
+    pub fn sync_log(&mut self) -> Result<(), String> {
+        self.effects.settle();
+        let failed = |error: &std::io::Error| {
+            format!("Error writing the append only file: {}", crate::net::os_text(error))
+        };
+        let now_us = self.now.monotonic_us;
+        loop {
+            let Some(log) = &mut self.durability.log else { return Ok(()) };
+            if !self.effects.is_empty() {
+                let effects = self.effects.take();
+                log.add(&effects);
+                self.effects.recycle(effects);
+            }
+            if log.is_synced() && log.unwritten() == 0 {
+                return Ok(());
+            }
+            let mut step = log.flush(now_us);
+            if step.job.is_none() && step.failure.is_none() && !log.is_busy() {
+                step = log.sync(now_us);
+            }
+            let (mut ran, mut failure) = (false, step.failure);
+            if let Some((lane, job)) = step.job {
+                self.environment.run_job(lane, job);
+                ran = true;
+            }
+            if ran || log.is_busy() {
+                match self.environment.wait_for_job() {
+                    Some(Done::Log(finished)) => failure = log.finished(finished),
+                    Some(Done::Files(_)) | None => {}
+                }
+            } else if failure.is_none() && log.is_distrusted() {
+                return Err("The append only file could not be synced before".to_string());
+            }
+            match failure {
+                Some(Failure::Write(failed_write)) => return Err(failed(&failed_write.error)),
+                Some(Failure::Sync(error)) => return Err(failed(&error)),
+                None => {}
+            }
+        }
+    }
+
+    /// Ends the log: whoever writes to its file next may be another program.
+    pub fn close_log(&mut self) -> Result<(), String> {
+        self.sync_log()?;
+        let Some(log) = &mut self.durability.log else { return Ok(()) };
+        log.write_line(Line::Close(log.next_block()));
+        if let Err(message) = self.sync_log() {
+            if let Some(log) = &mut self.durability.log {
+                log.write_line(Line::Open(log.next_block()));
+            }
+            return Err(message);
+        }
+        self.release_replies(u64::MAX);
+        self.durability.log = None;
+        self.effects.on = false;
+        Ok(())
+    }
+
+    /// Follows `appendonly` and `appendfsync`.
+    pub(in crate::server) fn apply_log_config(&mut self) {
+        if let Some(log) = &mut self.durability.log {
+            log.set_policy(self.config.appendfsync);
+        }
+        if !self.durability.started {
+            return;
+        }
+        match (self.config.appendonly, self.durability.log.is_some()) {
+            (true, false) if !self.durability.is_rewriting() => {
+                self.durability.facts.rewrite_scheduled = true;
+                self.durability.facts.retry_us = 0;
+            }
+            (false, true) => {
+                if let Err(message) = self.close_log() {
+                    self.log(Level::Warning, format_args!("{message}"));
+                    self.durability.log = None;
+                    self.effects.on = false;
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn take_log_step(&mut self, step: Step) {
         if let Some((lane, job)) = step.job {
             self.environment.run_job(lane, job);
@@ -63,7 +147,7 @@ impl State {
         }
     }
 
-    fn log_job_ended(&mut self, finished: Finished) {
+    pub(super) fn log_job_ended(&mut self, finished: Finished) {
         self.durability.slow_sync_told = false;
         let Some(log) = &mut self.durability.log else { return };
         match log.finished(finished) {
@@ -85,6 +169,8 @@ impl State {
                 self.log(Level::Warning, format_args!("Fail to fsync the AOF file: {error}"));
                 self.durability.refusal =
                     Some(format!("MISCONF Errors writing to the AOF file: {error}"));
+                // The old file is not to be trusted: all data goes into a new one.
+                self.durability.facts.rewrite_scheduled = true;
             }
         }
     }

@@ -9,13 +9,13 @@ use std::io::{self, Read};
 
 use super::load_snapshot::{Target, is_snapshot};
 use crate::commands::Ctx;
-use crate::keyspace::Candidate;
+use crate::keyspace::{Candidate, Keyspace};
 use crate::log::Level;
 use crate::net::{Peer, Token};
 use crate::persistence::aof::{Damage, Reader, Tail};
 use crate::persistence::rdb;
 use crate::resp::{Args, Batch, Limits, Protocol, Reply, RequestParser};
-use crate::server::{Server, State};
+use crate::server::{Blocked, Server, State};
 
 /// Bytes read from a file at a time.
 const PIECE_BYTES: usize = 256 << 10;
@@ -72,33 +72,11 @@ pub struct Loading {
     told_us: u64,
     /// Commands that were refused.
     refused: u64,
+    /// Who is answered when all is loaded.
+    waiting: Option<(Token, u64)>,
 }
 
 impl Server {
-    /// Begins to load `sources`, of which there is at least one.
-    pub(super) fn begin_loading(&mut self, sources: Vec<Source>) {
-        let now = self.state.now;
-        let token = self.state.clients.connect(Peer::none(), now.monotonic_us, true);
-        self.state.clients.get_mut(token).internal = true;
-        self.keyspace.loading = true;
-        self.keyspace.set_now_ms(now.unix_ms());
-        self.state.durability.loading = Some(Box::new(Loading {
-            total_bytes: sources.iter().map(|source| source.len).sum(),
-            sources: sources.into(),
-            reader: Reader::default(),
-            snapshot: None,
-            target: Target::default(),
-            begun: false,
-            token,
-            ending: Ending::default(),
-            piece: vec![0; PIECE_BYTES],
-            loaded_bytes: 0,
-            started: now,
-            told_us: now.monotonic_us,
-            refused: 0,
-        }));
-    }
-
     /// Goes on loading for some milliseconds. Nothing if nothing is being loaded.
     pub(in crate::server) fn load_some(&mut self) {
         let Some(mut loading) = self.state.durability.loading.take() else { return };
@@ -267,6 +245,7 @@ impl Server {
 
     fn all_loaded(&mut self, loading: &Loading) {
         self.state.clients.remove(loading.token);
+        self.state.durability.facts.keys_loaded = loading.target.keys;
         let ending = loading.ending;
         let elapsed_us = self.state.environment.now().monotonic_us - loading.started.monotonic_us;
         let keys: usize = self.keyspace.databases().iter().map(|database| database.len()).sum();
@@ -287,26 +266,88 @@ impl Server {
                 ),
             );
         }
-        if let Err(message) = self.finish_loading(ending) {
-            self.state.cannot_start(&message);
+        match self.state.finish_loading(&mut self.keyspace, ending) {
+            Ok(()) => self.state.reply_that_loaded(loading),
+            Err(message) => self.state.cannot_start(&message),
         }
-    }
-
-    /// All is loaded: opens the log for what will come.
-    pub(super) fn finish_loading(&mut self, ending: Ending) -> Result<(), String> {
-        self.keyspace.loading = false;
-        self.keyspace.set_now_ms(self.state.now.unix_ms());
-        self.state.durability.loading = None;
-        self.state.dirty = 0;
-        if self.state.config.appendonly {
-            self.state.open_log(&ending)?;
-        }
-        self.state.log(Level::Notice, format_args!("Ready to accept connections"));
-        Ok(())
     }
 }
 
 impl State {
+    /// Begins to load `sources`, of which there is at least one.
+    pub fn begin_loading(&mut self, keyspace: &mut Keyspace, sources: Vec<Source>) {
+        let now = self.now;
+        let token = self.clients.connect(Peer::none(), now.monotonic_us, true);
+        self.clients.get_mut(token).internal = true;
+        keyspace.loading = true;
+        keyspace.set_now_ms(now.unix_ms());
+        self.effects.on = false;
+        self.durability.loading = Some(Box::new(Loading {
+            total_bytes: sources.iter().map(|source| source.len).sum(),
+            sources: sources.into(),
+            reader: Reader::default(),
+            snapshot: None,
+            target: Target::default(),
+            begun: false,
+            token,
+            ending: Ending::default(),
+            piece: vec![0; PIECE_BYTES],
+            loaded_bytes: 0,
+            started: now,
+            told_us: now.monotonic_us,
+            refused: 0,
+            waiting: None,
+        }));
+    }
+
+    /// All is loaded: opens the log for what will come.
+    pub(super) fn finish_loading(
+        &mut self,
+        keyspace: &mut Keyspace,
+        ending: Ending,
+    ) -> Result<(), String> {
+        keyspace.loading = false;
+        keyspace.set_now_ms(self.now.unix_ms());
+        self.durability.loading = None;
+        self.dirty = 0;
+        self.effects.forget_command();
+        self.effects.on = self.durability.log.is_some();
+        if self.durability.started {
+            return Ok(()); // a reload
+        }
+        self.durability.started = true;
+        if self.config.appendonly {
+            let is_new = self.durability.manifest.files().next().is_none();
+            let has_keys = keyspace.databases().iter().any(|database| !database.is_empty());
+            self.open_log(&ending)?;
+            self.note_base_len();
+            // What came from a snapshot is not in the log yet.
+            self.durability.facts.rewrite_scheduled = is_new && has_keys;
+        }
+        self.log(Level::Notice, format_args!("Ready to accept connections"));
+        Ok(())
+    }
+
+    /// `DEBUG RELOAD` or `LOADAOF`: this client is answered when all is loaded.
+    pub fn reply_when_loaded(&mut self, token: Token) {
+        let client = self.clients.get_mut(token);
+        client.blocked = Some(Blocked::Loading);
+        let waiting = (token, client.id);
+        if let Some(loading) = &mut self.durability.loading {
+            loading.waiting = Some(waiting);
+        }
+    }
+
+    fn reply_that_loaded(&mut self, loading: &Loading) {
+        let Some((token, id)) = loading.waiting else { return };
+        if let Some(client) = self.clients.find_mut(token).filter(|client| client.id == id) {
+            client.blocked = None;
+            client.output.extend(b"+OK\r\n");
+            self.write_later(token);
+            self.continue_input(token);
+        }
+    }
+
     /// The file ends with something that was cut off: it is left out, where that is allowed.
     fn note_torn_tail(&mut self, source: &Source, tail: Tail, is_last: bool) -> Result<(), String> {
         if !self.config.aof_load_truncated || !is_last || !source.is_incr {

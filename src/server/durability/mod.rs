@@ -24,7 +24,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use load::Loading;
-pub use snapshot::{Snapshot, SnapshotFacts};
+pub use sink::with_rdb_value;
+pub use snapshot::{Purpose, Snapshot, SnapshotFacts};
 
 use crate::persistence::aof::{Log, Manifest};
 use crate::persistence::disk::Disk;
@@ -44,6 +45,8 @@ pub struct Durability {
     pub snapshot: Option<Box<Snapshot>>,
     /// What came of snapshots.
     pub facts: SnapshotFacts,
+    /// The files that were there at the start are loaded.
+    pub started: bool,
     /// Why writes are refused, in the words of the reply.
     pub refusal: Option<String>,
     /// When an error of the log was last told, on the monotonic clock.
@@ -52,6 +55,18 @@ pub struct Durability {
     slow_sync_told: bool,
     /// Syncs that took so long that it was told.
     pub delayed_syncs: u64,
+}
+
+impl Durability {
+    /// Whether a save is running in the background.
+    pub fn is_saving(&self) -> bool {
+        self.snapshot.as_ref().is_some_and(|snapshot| snapshot.purpose == Purpose::Save)
+    }
+
+    /// Whether the log is being rewritten.
+    pub fn is_rewriting(&self) -> bool {
+        self.snapshot.as_ref().is_some_and(|snapshot| snapshot.purpose == Purpose::Rewrite)
+    }
 }
 
 /// Where the files of the log are.

@@ -43,10 +43,7 @@ impl SnapshotSink for RdbSink {
 }
 
 /// Calls `use_it` with a value in the words of the RDB codec.
-pub(super) fn with_rdb_value<R>(
-    value: ValueRef<'_>,
-    use_it: impl FnOnce(rdb::ValueRef<'_>) -> R,
-) -> R {
+pub fn with_rdb_value<R>(value: ValueRef<'_>, use_it: impl FnOnce(rdb::ValueRef<'_>) -> R) -> R {
     match value {
         ValueRef::String(string) => {
             use_it(rdb::ValueRef::String(string.bytes(&mut itoa::Buffer::new())))

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::sink::RdbSink;
 use super::{LogPaths, SharedDisk};
+use crate::config::SavePoint;
+use crate::keyspace::Keyspace;
 use crate::log::Level;
 use crate::persistence::aof::Manifest;
 use crate::persistence::aof::manifest::LogFile;
@@ -82,6 +84,8 @@ pub struct SnapshotFacts {
     pub save_s: Option<u64>,
     /// Seconds that the last rewrite took.
     pub rewrite_s: Option<u64>,
+    /// Keys that were loaded from a snapshot.
+    pub keys_loaded: u64,
     /// Saves that worked.
     pub saves: u64,
     /// Rewrites that worked.
@@ -92,6 +96,8 @@ pub struct SnapshotFacts {
     pub retry_us: u64,
     /// Length of the log's files after the last rewrite, or at the start.
     pub base_len: u64,
+    /// Offset of the log at that time.
+    pub base_added: u64,
     /// A rewrite begins when the snapshot that is running has ended.
     pub rewrite_scheduled: bool,
     /// A save begins when the snapshot that is running has ended.
@@ -106,11 +112,13 @@ impl Default for SnapshotFacts {
             rewrite_ok: true,
             save_s: None,
             rewrite_s: None,
+            keys_loaded: 0,
             saves: 0,
             rewrites: 0,
             rewrite_failures: 0,
             retry_us: 0,
             base_len: 0,
+            base_added: 0,
             rewrite_scheduled: false,
             save_scheduled: false,
         }
@@ -122,7 +130,7 @@ const RETRY_US: u64 = 5_000_000;
 
 impl Server {
     /// Begins a save in the background.
-    pub fn begin_save(&mut self) -> io::Result<()> {
+    fn begin_save(&mut self) -> io::Result<()> {
         let temporary = self
             .state
             .config
@@ -134,8 +142,13 @@ impl Server {
     }
 
     /// Begins a rewrite of the log in the background: has the new file of changes made.
-    pub fn begin_rewrite(&mut self) {
+    fn begin_rewrite(&mut self) {
         let state = &mut self.state;
+        // Without a log its files are of an older one: they count until the new base does.
+        let has_log = state.durability.log.is_some();
+        if !has_log && let Err(message) = state.read_manifest() {
+            state.log(Level::Warning, format_args!("{message}"));
+        }
         state.durability.facts.rewrite_scheduled = false;
         state.log(Level::Notice, format_args!("Background append only file rewriting started"));
         let (paths, disk) = (state.log_paths(), state.environment.disk());
@@ -162,7 +175,10 @@ impl Server {
             disk.make_directory(&paths.directory)?;
             let file = disk.create(&incr_path)?;
             disk::sync(&*file)?;
-            disk::replace(&*disk, &paths.manifest(), text.as_bytes())
+            match has_log {
+                true => disk::replace(&*disk, &paths.manifest(), text.as_bytes()),
+                false => disk.sync_directory(&paths.directory),
+            }
         };
         state.environment.run_job(Lane::Files, Box::new(move || Done::Files(job())));
     }
@@ -305,7 +321,8 @@ impl Server {
     }
 
     fn begin_scheduled(&mut self) {
-        if self.state.durability.loading.is_some() {
+        let durability = &self.state.durability;
+        if durability.loading.is_some() || self.state.now.monotonic_us < durability.facts.retry_us {
             return;
         }
         if self.state.durability.facts.rewrite_scheduled {
@@ -315,39 +332,6 @@ impl Server {
         {
             self.state.save_failed(&error);
         }
-    }
-
-    /// Writes a snapshot at once, while everybody waits (`SAVE`).
-    pub fn save_now(&mut self) -> io::Result<()> {
-        let bytes = self.snapshot_bytes();
-        let (disk, path) = (self.state.environment.disk(), self.state.dump_path());
-        let result = disk::replace(&*disk, &path, &bytes);
-        match &result {
-            Ok(()) => {
-                self.state.log(Level::Notice, format_args!("DB saved on disk"));
-                self.state.saved(self.state.dirty, None);
-            }
-            Err(error) => self.state.save_failed(error),
-        }
-        result
-    }
-
-    /// All data as a snapshot. No other may be running.
-    pub fn snapshot_bytes(&mut self) -> Vec<u8> {
-        let Self { keyspace, state, .. } = self;
-        let format = if keyspace.has_field_expiry() { Format::Redis12 } else { Format::Redis10 };
-        let compresses = state.config.rdbcompression;
-        keyspace.begin_snapshot(|db, database| {
-            Box::new(RdbSink::new(db, database, format, compresses))
-        });
-        let mut writer = state.rdb_writer(format);
-        let mut bytes = Vec::new();
-        state.write_head(&mut writer, Purpose::Save, &mut bytes);
-        let (records, complete) = keyspace.snapshot_step(usize::MAX);
-        debug_assert!(complete, "a walk without a limit comes to the end");
-        bytes.extend(writer.records(records));
-        writer.end(&mut bytes);
-        bytes
     }
 }
 
@@ -428,6 +412,96 @@ fn install_base(
 }
 
 impl State {
+    /// Writes a snapshot at once, while everybody waits (`SAVE`).
+    pub fn save_now(&mut self, keyspace: &mut Keyspace) -> io::Result<()> {
+        let bytes = self.snapshot_bytes(keyspace);
+        let (disk, path) = (self.environment.disk(), self.dump_path());
+        let result = disk::replace(&*disk, &path, &bytes);
+        match &result {
+            Ok(()) => {
+                self.log(Level::Notice, format_args!("DB saved on disk"));
+                self.saved(self.dirty, None);
+            }
+            Err(error) => self.save_failed(error),
+        }
+        result
+    }
+
+    /// All data as a snapshot. No other may be running.
+    pub fn snapshot_bytes(&mut self, keyspace: &mut Keyspace) -> Vec<u8> {
+        let format = if keyspace.has_field_expiry() { Format::Redis12 } else { Format::Redis10 };
+        let compresses = self.config.rdbcompression;
+        keyspace.begin_snapshot(|db, database| {
+            Box::new(RdbSink::new(db, database, format, compresses))
+        });
+        let mut writer = self.rdb_writer(format);
+        let mut bytes = Vec::new();
+        self.write_head(&mut writer, Purpose::Save, &mut bytes);
+        let (records, complete) = keyspace.snapshot_step(usize::MAX);
+        debug_assert!(complete, "a walk without a limit comes to the end");
+        bytes.extend(writer.records(records));
+        writer.end(&mut bytes);
+        bytes
+    }
+
+    /// Gives up the snapshot that is being taken, if there is one.
+    pub fn abort_snapshot(&mut self, keyspace: &mut Keyspace) {
+        let Some(snapshot) = self.durability.snapshot.take() else { return };
+        snapshot.broken.store(true, Ordering::Relaxed);
+        let mut in_flight = snapshot.in_flight.len();
+        while in_flight > 0 {
+            match self.environment.wait_for_job() {
+                Some(Done::Files(_)) => in_flight -= 1,
+                Some(Done::Log(finished)) => self.log_job_ended(finished),
+                None => break,
+            }
+        }
+        while !keyspace.snapshot_step(usize::MAX).1 {}
+        // It is overwritten by the next one if it stays.
+        let _ = self.environment.disk().remove(&snapshot.temporary);
+    }
+
+    /// Unix time of the last save, or of the start.
+    pub fn last_save_s(&self) -> u64 {
+        self.durability.facts.last_save_s.max(self.started.unix_us / 1_000_000)
+    }
+
+    /// Whether it is time for a snapshot, by the save points or by the growth of the log.
+    pub(in crate::server) fn schedule_snapshots(&mut self) {
+        let now_us = self.now.monotonic_us;
+        let since_s = (self.now.unix_us / 1_000_000).saturating_sub(self.last_save_s());
+        let added = self.durability.log.as_ref().map(|log| log.added());
+        let durability = &self.durability;
+        if durability.snapshot.is_some()
+            || durability.loading.is_some()
+            || now_us < durability.facts.retry_us
+        {
+            return;
+        }
+        let dirty = self.dirty;
+        let is_due = |point: &SavePoint| dirty >= point.changes && since_s > point.seconds;
+        let save_due = self.config.save.iter().any(is_due);
+        let rewrite_due = added.is_some_and(|added| {
+            let base_len = durability.facts.base_len.max(1);
+            let grown = added.saturating_sub(durability.facts.base_added);
+            let percent = u64::from(self.config.auto_aof_rewrite_percentage);
+            percent > 0
+                && durability.facts.base_len + grown > self.config.auto_aof_rewrite_min_size
+                && grown.saturating_mul(100) / base_len >= percent
+        });
+        if save_due {
+            self.log(
+                Level::Notice,
+                format_args!("{dirty} changes in {since_s} seconds. Saving..."),
+            );
+        }
+        if rewrite_due {
+            self.log(Level::Notice, format_args!("Starting automatic rewriting of AOF"));
+        }
+        self.durability.facts.save_scheduled |= save_due;
+        self.durability.facts.rewrite_scheduled |= rewrite_due;
+    }
+
     fn rdb_writer(&self, format: Format) -> Writer {
         Writer::new(format, self.config.rdbcompression, self.config.rdbchecksum)
     }

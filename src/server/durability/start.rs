@@ -23,9 +23,9 @@ impl Server {
             self.state.source_of_snapshot().into_iter().collect()
         };
         if sources.is_empty() {
-            return self.finish_loading(Ending::default());
+            return self.state.finish_loading(&mut self.keyspace, Ending::default());
         }
-        self.begin_loading(sources);
+        self.state.begin_loading(&mut self.keyspace, sources);
         Ok(())
     }
 }
@@ -36,7 +36,7 @@ impl State {
         LogPaths { directory, name: self.config.appendfilename.clone() }
     }
 
-    fn read_manifest(&mut self) -> Result<(), String> {
+    pub(super) fn read_manifest(&mut self) -> Result<(), String> {
         let (paths, disk) = (self.log_paths(), self.environment.disk());
         let cannot = |what: &str, error: std::io::Error| {
             let error = crate::net::os_text(&error);
@@ -84,7 +84,8 @@ impl State {
         Ok(())
     }
 
-    fn sources_of_log(&mut self) -> Result<Vec<Source>, String> {
+    /// The files of the log, to be loaded. The error is for the log of events.
+    pub fn sources_of_log(&mut self) -> Result<Vec<Source>, String> {
         let (paths, disk) = (self.log_paths(), self.environment.disk());
         let mut sources = Vec::new();
         let files: Vec<_> = self
@@ -111,7 +112,8 @@ impl State {
         Ok(sources)
     }
 
-    fn source_of_snapshot(&mut self) -> Option<Source> {
+    /// The file that `SAVE` writes, to be loaded, if it is there.
+    pub fn source_of_snapshot(&mut self) -> Option<Source> {
         let path = self.config.dir.join(&self.config.dbfilename);
         let (file, len) = self.environment.disk().read(&path).ok()?;
         Some(Source::new(self.config.dbfilename.clone(), false, file, len))
@@ -144,6 +146,7 @@ impl State {
     /// Bytes in the files of the log: what a rewrite is measured by.
     pub(super) fn note_base_len(&mut self) {
         self.durability.facts.base_len = self.log_len();
+        self.durability.facts.base_added = self.durability.log.as_ref().map_or(0, Log::added);
     }
 
     /// Bytes in the files of the log.

@@ -52,41 +52,6 @@ fn paused(pause: Option<Pause>, now_us: u64, text: &mut Text) {
     ]);
 }
 
-pub(super) fn persistence(view: &View<'_>, text: &mut Text) {
-    text.zeros(&[
-        "loading",
-        "async_loading",
-        "current_cow_peak",
-        "current_cow_size",
-        "current_cow_size_age",
-    ]);
-    text.field("current_fork_perc", "0.00");
-    text.zeros(&["current_save_keys_processed", "current_save_keys_total"]);
-    text.fields(&[
-        ("rdb_changes_since_last_save", &view.state.dirty),
-        ("rdb_bgsave_in_progress", &0),
-        ("rdb_last_save_time", &(view.state.started.unix_us / 1_000_000)),
-        ("rdb_last_bgsave_status", &"ok"),
-        ("rdb_last_bgsave_time_sec", &-1),
-        ("rdb_current_bgsave_time_sec", &-1),
-        ("rdb_saves", &0),
-        ("rdb_last_cow_size", &0),
-        ("rdb_last_load_keys_expired", &0),
-        ("rdb_last_load_keys_loaded", &0),
-        ("aof_enabled", &0),
-        ("aof_rewrite_in_progress", &0),
-        ("aof_rewrite_scheduled", &0),
-        ("aof_last_rewrite_time_sec", &-1),
-        ("aof_current_rewrite_time_sec", &-1),
-        ("aof_last_bgrewrite_status", &"ok"),
-        ("aof_rewrites", &0),
-        ("aof_rewrites_consecutive_failures", &0),
-        ("aof_last_write_status", &"ok"),
-        ("aof_last_cow_size", &0),
-    ]);
-    text.zeros(&["module_fork_in_progress", "module_fork_last_cow_size"]);
-}
-
 pub(super) fn stats(view: &View<'_>, text: &mut Text) {
     let (stats, turns) = (&view.state.stats, &view.state.turns);
     let kbps = |bytes: u64| format!("{:.2}", bytes as f64 / 1024.0);

@@ -6,6 +6,7 @@
 
 mod commands;
 mod counters;
+mod persistence;
 mod process;
 mod text;
 
@@ -54,7 +55,7 @@ const SECTIONS: [Section; 13] = [
     section("Server", "server", process::server),
     section("Clients", "clients", counters::clients),
     section("Memory", "memory", process::memory),
-    section("Persistence", "persistence", counters::persistence),
+    section("Persistence", "persistence", persistence::persistence),
     section("Stats", "stats", counters::stats),
     section("Replication", "replication", counters::replication),
     section("CPU", "cpu", process::cpu),

@@ -3,6 +3,7 @@
 mod data;
 mod digest;
 mod protocol;
+mod reload;
 
 use std::ops::RangeInclusive;
 
@@ -132,6 +133,25 @@ const SUBCOMMANDS: &[Subcommand] = &[
             "    integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
             "    true, false.",
         ],
+    ),
+    subcommand(
+        "reload",
+        2..=usize::MAX,
+        reload::reload,
+        &[
+            "RELOAD [option ...]",
+            "    Save the RDB on disk and reload it back to memory. Valid <option> values:",
+            "    * MERGE: conflicting keys will be loaded from RDB.",
+            "    * NOFLUSH: the existing database will not be removed before load, but",
+            "      conflicting keys will generate an exception and kill the server.",
+            "    * NOSAVE: the database will be loaded from an existing RDB file.",
+        ],
+    ),
+    subcommand(
+        "loadaof",
+        2..=2,
+        reload::loadaof,
+        &["LOADAOF", "    Flush the AOF buffers on disk and reload the AOF in memory."],
     ),
     subcommand(
         "quicklist-packed-threshold",

@@ -1,0 +1,192 @@
+//! `DUMP` and `RESTORE`: a value as bytes that any Redis can make a value of.
+
+use crate::commands::{CommandError, CommandResult, Ctx};
+use crate::config::KeyspaceEvents;
+use crate::persistence::rdb::{self, Encoder, Key, Problem};
+use crate::resp::Args;
+use crate::resp::number::parse_i64;
+use crate::server::with_rdb_value;
+
+const BAD_PAYLOAD: CommandError =
+    CommandError::Text("ERR DUMP payload version or checksum are wrong");
+const BAD_FORMAT: CommandError = CommandError::Text("ERR Bad data format");
+const BUSY_KEY: CommandError = CommandError::Text("BUSYKEY Target key name already exists.");
+
+/// `DUMP key` -> the value as bytes, or null. O(value).
+pub(super) fn dump(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
+    let Some(slot) = ctx.db.find_read(args.key(1)) else {
+        ctx.reply.null();
+        return Ok(());
+    };
+    let mut encoder = Encoder::new(ctx.server.config.rdbcompression);
+    let database = ctx.db.database();
+    let value = database.value(database.entry(slot));
+    let payload = with_rdb_value(value, |value| rdb::dump(value, &mut encoder));
+    ctx.reply.bulk(&payload);
+    Ok(())
+}
+
+/// What the words behind the payload of `RESTORE` ask for.
+#[derive(Default)]
+struct Options {
+    replace: bool,
+    absolute: bool,
+    idle_seconds: Option<i64>,
+    frequency: Option<i64>,
+}
+
+impl Options {
+    fn parse(args: &Args<'_>) -> Result<Self, CommandError> {
+        let mut options = Self::default();
+        let mut at = 4;
+        while let Some(word) = args.get(at) {
+            let number = || {
+                let text = args.get(at + 1).ok_or(CommandError::Syntax)?;
+                parse_i64(text).ok_or(CommandError::NotAnInteger)
+            };
+            match word.to_ascii_lowercase().as_slice() {
+                b"replace" => options.replace = true,
+                b"absttl" => options.absolute = true,
+                b"idletime" if options.frequency.is_none() && args.len() > at + 1 => {
+                    options.idle_seconds = Some(number()?).filter(|&seconds| seconds >= 0);
+                    if options.idle_seconds.is_none() {
+                        return Err(CommandError::Text("ERR Invalid IDLETIME value, must be >= 0"));
+                    }
+                    at += 1;
+                }
+                b"freq" if options.idle_seconds.is_none() && args.len() > at + 1 => {
+                    options.frequency = Some(number()?).filter(|freq| (0..=255).contains(freq));
+                    if options.frequency.is_none() {
+                        return Err(CommandError::Text(
+                            "ERR Invalid FREQ value, must be >= 0 and <= 255",
+                        ));
+                    }
+                    at += 1;
+                }
+                _ => return Err(CommandError::Syntax),
+            }
+            at += 1;
+        }
+        Ok(options)
+    }
+}
+
+/// `RESTORE key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]` -> `+OK`. O(value).
+pub(super) fn restore(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
+    let (key, payload) = (args.key(1), args.bytes(3));
+    let options = Options::parse(args)?;
+    let exists = ctx.db.find_write(key).is_some();
+    if exists && !options.replace {
+        return Err(BUSY_KEY);
+    }
+    let ttl = parse_i64(args.bytes(2)).ok_or(CommandError::NotAnInteger)?;
+    if ttl < 0 {
+        return Err(CommandError::Text("ERR Invalid TTL value, must be >= 0"));
+    }
+    let limits = ctx.server.rdb_limits(ctx.db.keyspace);
+    let value = rdb::restore(payload, &limits).map_err(|error| match error.problem {
+        Problem::Version(_) | Problem::Checksum => BAD_PAYLOAD,
+        _ => BAD_FORMAT,
+    })?;
+    let base_ms = if options.absolute { 0 } else { ctx.now_ms() };
+    let expire_at_ms = (ttl > 0).then(|| ttl.saturating_add(base_ms));
+    if expire_at_ms.is_some_and(|at_ms| at_ms <= ctx.now_ms()) {
+        // It would be gone at once.
+        if ctx.db.delete(key) {
+            ctx.modified(key);
+            ctx.notify(KeyspaceEvents::GENERIC, "del", key);
+            ctx.propagate(&[b"DEL", key]);
+        }
+        ctx.reply.ok();
+        return Ok(());
+    }
+    ctx.db.store(Key {
+        name: key.to_vec(),
+        value,
+        expire_at_ms,
+        idle_seconds: None,
+        frequency: None,
+    });
+    ctx.modified(key);
+    ctx.notify(KeyspaceEvents::GENERIC, "restore", key);
+    let mut buffer = itoa::Buffer::new();
+    let at_ms = buffer.format(expire_at_ms.unwrap_or(0)).as_bytes();
+    ctx.propagate(&[b"RESTORE", key, at_ms, payload, b"REPLACE", b"ABSTTL"]);
+    ctx.reply.ok();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::resp::Protocol;
+    use crate::server::testing::TestServer;
+
+    /// What `DUMP` gives out.
+    fn payload(redis: &mut TestServer, key: &str) -> Vec<u8> {
+        let client = redis.connect();
+        let request = format!("DUMP {key}\r\n");
+        let bytes = redis.receive_bytes(client, request.as_bytes());
+        let start = bytes.windows(2).position(|pair| pair == b"\r\n").unwrap() + 2;
+        assert_eq!(redis.server.state.clients.get(client).protocol, Protocol::Resp2);
+        bytes[start..bytes.len() - 2].to_vec()
+    }
+
+    #[test]
+    fn every_type_goes_out_and_comes_back() {
+        let mut redis = TestServer::new();
+        for line in [
+            "SET string value",
+            "SET number 12345",
+            "RPUSH list a b c",
+            "SADD ints 1 2 3",
+            "SADD words a b c",
+            "ZADD zset 1 a 2.5 b",
+            "HSET hash f v g w",
+        ] {
+            redis.run(line);
+        }
+        for key in ["string", "number", "list", "ints", "words", "zset", "hash"] {
+            let bytes = payload(&mut redis, key);
+            redis.run_bytes(&[b"RESTORE", b"copy", b"0", &bytes, b"REPLACE"]).is("+OK");
+            let encoding = redis.run(&format!("OBJECT ENCODING {key}")).0;
+            redis.run("OBJECT ENCODING copy").is(&encoding);
+            assert_eq!(payload(&mut redis, "copy"), bytes, "{key}");
+        }
+    }
+
+    #[test]
+    fn restore_refuses_what_is_no_payload_and_a_key_that_is_there() {
+        let mut redis = TestServer::new();
+        redis.run("SET k v");
+        let mut bytes = payload(&mut redis, "k");
+        redis
+            .run_bytes(&[b"RESTORE", b"k", b"0", &bytes])
+            .is("-BUSYKEY Target key name already exists.");
+        redis
+            .run_bytes(&[b"RESTORE", b"l", b"-1", &bytes])
+            .is("-ERR Invalid TTL value, must be >= 0");
+        redis.run_bytes(&[b"RESTORE", b"l", b"0", &bytes, b"FREQ"]).is("-ERR syntax error");
+        redis
+            .run_bytes(&[b"RESTORE", b"l", b"0", &bytes, b"FREQ", b"256"])
+            .is("-ERR Invalid FREQ value, must be >= 0 and <= 255");
+        *bytes.last_mut().unwrap() ^= 1;
+        redis
+            .run_bytes(&[b"RESTORE", b"l", b"0", &bytes])
+            .is("-ERR DUMP payload version or checksum are wrong");
+        redis.run("EXISTS l").is(":0");
+    }
+
+    #[test]
+    fn restore_sets_an_expire_time() {
+        let mut redis = TestServer::new();
+        redis.run("SET k v");
+        let bytes = payload(&mut redis, "k");
+        redis.run_bytes(&[b"RESTORE", b"l", b"5000", &bytes]).is("+OK");
+        redis.run("PTTL l").is(":5000");
+        let at_ms = b"1700000009000";
+        redis.run_bytes(&[b"RESTORE", b"m", at_ms, &bytes, b"ABSTTL"]).is("+OK");
+        redis.run("PTTL m").is(":9000");
+        redis.run_bytes(&[b"RESTORE", b"m", b"1", &bytes, b"ABSTTL", b"REPLACE"]).is("+OK");
+        redis.run("EXISTS m").is(":0");
+    }
+}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The one test command: unit tests, documentation tests, tests over sockets, the Redis test suite, and a guard against
-# commands that take more instructions than they did.
+# The one test command: unit tests, documentation tests, tests over sockets, the Redis test suite, a guard against
+# commands that take more instructions than they did, and the unsafe line under a sanitizer.
 # What they need and the machine lacks comes from Debian's packages when this runs as root; otherwise it is named, and
 # the parts that need it are skipped with a line that begins with SKIPPED. Ends with a summary of one line.
 #
@@ -60,9 +60,14 @@ scripts/instructions.sh 2>&1 | tee "$target/instructions.log" || status=$?
 instructions=$(tail -n 1 "$target/instructions.log")
 [ $status = 0 ] || [ $status = 77 ] || failures+=("instructions")
 
+status=0
+scripts/sanitize.sh --quick 2>&1 | tee "$target/sanitize.log" || status=$?
+sanitize=$(tail -n 1 "$target/sanitize.log")
+[ $status = 0 ] || [ $status = 77 ] || failures+=("sanitize")
+
 # A test's own line can follow the runner's `test NAME ... ` on the same line.
-skipped=$(grep -ho 'SKIPPED [^:]*' "$log" "$target/conformance.log" "$target/instructions.log" | sed 's/SKIPPED //' | sort -u | paste -sd, || true)
+skipped=$(grep -ho 'SKIPPED [^:]*' "$log" "$target/conformance.log" "$target/instructions.log" "$target/sanitize.log" | sed 's/SKIPPED //' | sort -u | paste -sd, || true)
 verdict=PASSED
 [ ${#failures[@]} = 0 ] || verdict="FAILED ($(IFS=,; echo "${failures[*]}"))"
-echo "$verdict: $passed tests passed, $failed failed; $conformance; $instructions; skipped: ${skipped:-none}"
+echo "$verdict: $passed tests passed, $failed failed; $conformance; $instructions; $sanitize; skipped: ${skipped:-none}"
 [ ${#failures[@]} = 0 ]

@@ -6,11 +6,13 @@ use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use mini_redis::clock::Now;
 use mini_redis::config::Config;
 use mini_redis::log::Level;
 use mini_redis::net::{Actions, LoopStats, Peer, Service, Token};
+use mini_redis::persistence::disk::{Disk, Done, Job, Lane};
 use mini_redis::server::{Environment, ProcessFacts, Server};
 
 use super::requests::{KEYS, request};
@@ -63,6 +65,22 @@ impl Environment for BenchEnvironment {
     }
 
     fn purge_memory(&mut self) {}
+
+    fn disk(&mut self) -> Arc<dyn Disk> {
+        unreachable!("a server without a log opens no file")
+    }
+
+    fn run_job(&mut self, _lane: Lane, _job: Job) {
+        unreachable!("a server without a log writes no file")
+    }
+
+    fn wait_for_job(&mut self) -> Option<Done> {
+        None
+    }
+
+    fn finished_job(&mut self) -> Option<Done> {
+        None
+    }
 
     fn read_config(&mut self) -> io::Result<String> {
         Err(io::ErrorKind::NotFound.into())

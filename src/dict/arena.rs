@@ -15,8 +15,8 @@ use super::prefetch::prefetch;
 
 /// The longest block that lives in a page.
 const BLOCK_BYTES_MAX: usize = 1024;
-/// The first page of a class; the next ones double what the class has, up to [`PAGE_BYTES_MAX`].
-const PAGE_BYTES_MIN: usize = 1024;
+/// Pages of a class get longer with what it has. Three lengths, because each costs the allocator a run of its own.
+const PAGE_BYTES: [usize; 3] = [1024, 8 * 1024, PAGE_BYTES_MAX];
 /// Marks the handle of a large block.
 const LARGE: u64 = 1 << (Handle::BITS - 1);
 /// Pages that can be numbered: 4 TiB of blocks.
@@ -237,7 +237,9 @@ impl Arena {
 
     fn add_page(&mut self, class: usize) -> u32 {
         let block_bytes = (class + 1) * UNIT;
-        let page_bytes = self.classes[class].bytes.clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX);
+        let class_bytes = self.classes[class].bytes;
+        let fitting = PAGE_BYTES.into_iter().rfind(|bytes| *bytes <= class_bytes);
+        let page_bytes = fitting.unwrap_or(PAGE_BYTES[0]);
         let page = Page::new(block_bytes, page_bytes / block_bytes);
         self.classes[class].bytes += page.bytes();
         self.page_bytes += page.bytes();

@@ -69,6 +69,19 @@ impl Buckets {
 
     /// All buckets, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Bucket> {
-        (0..self.count()).map(|at| self.get(at))
+        let (run, chunks): (&[Bucket], &[Box<[Bucket; CHUNK]>]) = match self {
+            Self::Run(buckets) => (buckets, &[]),
+            Self::Chunks(chunks) => (&[], chunks),
+        };
+        run.iter().chain(chunks.iter().flat_map(|chunk| chunk.iter()))
+    }
+
+    /// All buckets, in order, to be changed.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Bucket> {
+        let (run, chunks): (&mut [Bucket], &mut [Box<[Bucket; CHUNK]>]) = match self {
+            Self::Run(buckets) => (buckets, &mut []),
+            Self::Chunks(chunks) => (&mut [], chunks),
+        };
+        run.iter_mut().chain(chunks.iter_mut().flat_map(|chunk| chunk.iter_mut()))
     }
 }

@@ -110,10 +110,10 @@ impl ExpiryHints {
         self.by_bucket[bucket] = hint;
     }
 
-    /// The first bucket from `start` on that is due.
-    pub(super) fn next_due(&self, start: usize, now: u32) -> Option<usize> {
-        let hints = self.by_bucket.get(start..)?;
-        hints.iter().position(|hint| *hint <= now).map(|offset| start + offset)
+    /// The last bucket before `below` that is due.
+    pub(super) fn last_due(&self, below: usize, now: u32) -> Option<usize> {
+        let below = below.min(self.by_bucket.len());
+        self.by_bucket[..below].iter().rposition(|hint| *hint <= now)
     }
 
     /// Computes `earliest` anew, and gives the memory back if there is no hint left.

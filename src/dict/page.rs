@@ -153,9 +153,10 @@ mod tests {
 
     #[test]
     fn the_longest_page_of_the_shortest_blocks_counts_every_block() {
-        let mut page = Page::new(8, 8192);
-        let units: Vec<u16> = (0..8192).map(|_| page.take()).collect();
-        assert_eq!(units.last(), Some(&8191));
+        let blocks = PAGE_BYTES_MAX / 8;
+        let mut page = Page::new(8, blocks);
+        let units: Vec<u16> = (0..blocks).map(|_| page.take()).collect();
+        assert_eq!(units.last(), Some(&(blocks as u16 - 1)));
         assert!(!page.has_room());
         for unit in units {
             page.give_back(unit);

@@ -11,6 +11,7 @@ use super::Handle;
 use super::bucket::{Bucket, SLOTS, TAG_BITS, handle_of, pack, tag_of};
 use super::buckets::{Buckets, CHUNK, RUN_MAX};
 use super::expiry_hints::ExpiryHints;
+use super::filling::Filling;
 use super::prefetch::prefetch;
 
 /// Buckets, and when something in them expires. Positions count slots: bucket * 8 + index.
@@ -18,6 +19,8 @@ pub(super) struct Segment {
     buckets: Buckets,
     len: usize,
     pub(super) hints: ExpiryHints,
+    /// The dict's count of changes when a slot of this segment last changed. The dict keeps it.
+    pub(super) changed_at: u64,
 }
 
 /// Number of keys `buckets` may hold: 90 %. One step more is at most a quarter more, so a growing segment is always
@@ -45,7 +48,8 @@ fn buckets_for(len: usize) -> usize {
 impl Segment {
     /// An empty segment that has room for `len` keys.
     pub(super) fn with_room_for(len: usize) -> Self {
-        Self { buckets: Buckets::new(buckets_for(len)), len: 0, hints: ExpiryHints::default() }
+        let buckets = Buckets::new(buckets_for(len));
+        Self { buckets, len: 0, hints: ExpiryHints::default(), changed_at: 0 }
     }
 
     /// Number of keys.
@@ -189,17 +193,25 @@ impl Segment {
 
     /// Grows or shrinks to what the keys, and `more`, need.
     pub(super) fn resize(&mut self, more: usize) {
-        let mut resized = Filling::with_room_for(self.len + more);
-        resized.add_all(self);
-        *self = resized.segment;
+        *self =
+            Self::filled(self.len + more, |filling| filling.add_all(&self.buckets, &self.hints));
     }
 
     /// Both segments' keys in one.
     pub(super) fn merge(&self, other: &Self) -> Self {
-        let mut merged = Filling::with_room_for(self.len + other.len);
-        merged.add_all(self);
-        merged.add_all(other);
-        merged.segment
+        Self::filled(self.len + other.len, |filling| {
+            filling.add_all(&self.buckets, &self.hints);
+            filling.add_all(&other.buckets, &other.hints);
+        })
+    }
+
+    /// A segment with room for `len` keys, and those that `fill` adds.
+    fn filled(len: usize, fill: impl FnOnce(&mut Filling<'_>)) -> Self {
+        let mut segment = Self::with_room_for(len);
+        let mut filling = Filling::new(&mut segment.buckets, &mut segment.hints);
+        fill(&mut filling);
+        segment.len = filling.len();
+        segment
     }
 
     /// The keys for which `goes` says no, and those for which it says yes.
@@ -212,13 +224,14 @@ impl Segment {
         };
         let leaving: Vec<u8> = self.buckets.iter().map(ask).collect();
         let leave: usize = leaving.iter().map(|mask| mask.count_ones() as usize).sum();
-        let mut halves = [Filling::with_room_for(self.len - leave), Filling::with_room_for(leave)];
-        for (at, (bucket, mask)) in self.buckets.iter().zip(leaving).enumerate() {
-            for (i, slot) in bucket.slots().iter().enumerate() {
-                halves[usize::from((mask >> i) & 1)].add(*slot, self.hints.get(at));
-            }
-        }
-        halves.map(|half| half.segment).into()
+        let part = |len, flip: u8| {
+            Self::filled(len, |filling| {
+                for (at, (bucket, mask)) in self.buckets.iter().zip(&leaving).enumerate() {
+                    filling.add_some(bucket, mask ^ flip, self.hints.get(at));
+                }
+            })
+        };
+        (part(self.len - leave, u8::MAX), part(leave, 0))
     }
 
     /// Every key whose home is this bucket, wherever it is.
@@ -281,43 +294,6 @@ impl Segment {
             }
         }
         assert_eq!(len, self.len);
-    }
-}
-
-/// A segment that is being filled with another's slots. It counts how much of each bucket is used, because looking
-/// at it as a whole would wait for the last write to it.
-struct Filling {
-    segment: Segment,
-    used: Vec<u8>,
-}
-
-impl Filling {
-    fn with_room_for(len: usize) -> Self {
-        let segment = Segment::with_room_for(len);
-        let used = vec![0; segment.buckets()];
-        Self { segment, used }
-    }
-
-    #[inline]
-    fn add(&mut self, slot: u64, hint: u32) {
-        let segment = &mut self.segment;
-        let mut at = segment.home(tag_of(slot));
-        while usize::from(self.used[at]) == SLOTS {
-            at = segment.after(at);
-        }
-        segment.buckets.get_mut(at).all_mut()[usize::from(self.used[at])] = slot;
-        self.used[at] += 1;
-        segment.len += 1;
-        segment.hints.lower(at, hint, self.used.len());
-    }
-
-    fn add_all(&mut self, from: &Segment) {
-        for (at, bucket) in from.buckets.iter().enumerate() {
-            let hint = from.hints.get(at);
-            for slot in bucket.slots() {
-                self.add(*slot, hint);
-            }
-        }
     }
 }
 

@@ -3,6 +3,9 @@
 //! A sweep goes round and round over the segments. One whose earliest hint is not due costs a glance, and so, within a
 //! segment, does a bucket; only in a bucket that is due are entries touched. Deleting what was found is the caller's
 //! business, by key, because a deletion moves slots.
+//!
+//! Within a segment the sweep goes from the last bucket to the first: a deletion pulls keys back from the buckets behind,
+//! and when those have been swept there is nothing due to pull to where the sweep has been.
 
 use super::expiry_hints::{NONE, Ticks};
 use super::segment::Segment;
@@ -12,16 +15,21 @@ use super::{Dict, Handle};
 #[derive(Clone, Copy)]
 pub(super) struct SweepPosition {
     segment: usize,
-    bucket: usize,
+    /// The buckets from this one on are done.
+    below: usize,
 }
 
 impl SweepPosition {
-    pub(super) const START: Self = Self { segment: 0, bucket: 0 };
+    pub(super) const START: Self = Self::at_segment(0);
+
+    const fn at_segment(segment: usize) -> Self {
+        Self { segment, below: usize::MAX }
+    }
 
     /// Keys have moved into this segment: if the round has passed it, it goes back.
     pub(super) fn go_back_to(&mut self, segment: usize) {
         if segment <= self.segment {
-            *self = Self { segment, bucket: 0 };
+            *self = Self::at_segment(segment);
         }
     }
 }
@@ -51,7 +59,7 @@ impl Dict {
         let now = self.ticks.now(now_ms);
         let mut result = SweepResult::default();
         while result.buckets < buckets_max {
-            let SweepPosition { segment: index, bucket } = self.sweep;
+            let SweepPosition { segment: index, below } = self.sweep;
             let Some(segment) = self.segments.get(index) else {
                 self.sweep = SweepPosition::START;
                 result.round_finished = true;
@@ -59,16 +67,16 @@ impl Dict {
             };
             result.buckets += 1;
             let is_due = segment.hints.earliest() <= now;
-            if is_due && let Some(bucket) = segment.hints.next_due(bucket, now) {
+            if is_due && let Some(bucket) = segment.hints.last_due(below, now) {
                 self.sweep_bucket(index, bucket, now_ms, &mut expire_at_ms, due);
-                self.sweep.bucket = bucket + 1;
+                self.sweep.below = bucket;
                 continue;
             }
             let mut next = index + 1;
             if is_due && self.change(index, Segment::settle_hints) <= now {
                 next = index; // a deletion or a resize has moved something to where the sweep had been
             }
-            self.sweep = SweepPosition { segment: next, bucket: 0 };
+            self.sweep = SweepPosition::at_segment(next);
         }
         result
     }
@@ -211,6 +219,15 @@ mod tests {
             }
             keys.dict.check(|handle| hash_of(handle.bits()));
         }
+    }
+
+    #[test]
+    fn keys_that_expire_together_are_looked_at_once() {
+        let mut keys = Keys::new(4096);
+        (1..=20_000).for_each(|key| keys.set(key, Some(BASE_MS)));
+        let looked_at = keys.expire(BASE_MS + 100, 64);
+        assert!((20_000..22_000).contains(&looked_at), "{looked_at}");
+        assert!(keys.dict.is_empty());
     }
 
     #[test]

@@ -25,6 +25,15 @@ pub struct Slot {
     position: u32,
 }
 
+/// What a search found, for a later time: see [`Dict::look`].
+#[derive(Clone, Copy)]
+pub struct Look {
+    /// The one entry the key may have, if there is any.
+    pub place: Option<(Slot, Handle)>,
+    segment: u32,
+    at: u64,
+}
+
 /// A set of handles by the hash of their keys. Finding, inserting and removing are O(1), growth included.
 pub struct Dict {
     pub(super) segments: Vec<Segment>,
@@ -33,6 +42,8 @@ pub struct Dict {
     len: usize,
     segment_bytes: usize,
     segment_len: usize,
+    /// Counts changes of slots.
+    changes: u64,
     pub(super) ticks: Ticks,
     pub(super) sweep: SweepPosition,
 }
@@ -58,6 +69,7 @@ impl Dict {
             len: 0,
             segment_bytes: 0,
             segment_len: SEGMENT_LEN,
+            changes: 0,
             ticks: Ticks::since(base_ms),
             sweep: SweepPosition::START,
         }
@@ -109,20 +121,33 @@ impl Dict {
         Some(Slot { segment: index as u32, position: position as u32 })
     }
 
-    /// What [`find`](Self::find) would compare first: most likely the entry of the key, if it is there. `None` means that
-    /// the key is surely not there.
+    /// What [`find`](Self::find) would compare first: most likely the entry of the key, if it is there. No place means that
+    /// the key is surely not there. True as long as [`still_holds`](Self::still_holds) says so.
     #[inline]
-    pub fn candidate(&self, hash: u64) -> Option<(Slot, Handle)> {
+    pub fn look(&self, hash: u64) -> Look {
+        let index = self.segment_of(hash);
         let mut first = None;
-        let slot = self.find(hash, |handle| {
-            first = Some(handle);
-            true
-        })?;
-        first.map(|handle| (slot, handle))
+        let position = self.segments.get(index).and_then(|segment| {
+            segment.find(tag_of_hash(hash), |handle| {
+                first = Some(handle);
+                true
+            })
+        });
+        let segment = index as u32;
+        let slot = position.map(|position| Slot { segment, position: position as u32 });
+        Look { place: slot.zip(first), segment, at: self.changes }
+    }
+
+    /// Whether nothing has changed where the look went: neither have keys come to its segment or left it, nor has a handle
+    /// there been replaced.
+    #[inline]
+    pub fn still_holds(&self, look: &Look) -> bool {
+        let segment = self.segments.get(look.segment as usize);
+        segment.is_some_and(|segment| segment.changed_at <= look.at)
     }
 
     /// Asks the processor for the bucket this hash belongs to. A batch that asks for all its buckets, then for the blocks
-    /// of its [`candidate`](Self::candidate)s, then executes, waits for many cache misses at a time.
+    /// its [`look`](Self::look)s find, then executes, waits for many cache misses at a time.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         if let Some(segment) = self.segments.get(self.segment_of(hash)) {
@@ -140,6 +165,7 @@ impl Dict {
 
     /// Puts another handle for the same key in a slot and returns the old one.
     pub fn replace(&mut self, slot: Slot, handle: Handle) -> Handle {
+        self.note_change(slot.segment as usize);
         let segment = &mut self.segments[slot.segment as usize];
         segment.replace(slot.position as usize, handle).expect("a slot names a key")
     }
@@ -156,6 +182,7 @@ impl Dict {
         }
         self.len += 1;
         let position = self.segments[index].insert(tag_of_hash(hash), handle);
+        self.note_change(index);
         Slot { segment: index as u32, position: position as u32 }
     }
 
@@ -168,6 +195,7 @@ impl Dict {
         if self.segments[index].is_sparse() {
             self.resize(index, 0);
         }
+        self.note_change(index);
         // Half as full as where it splits, so that keys coming and going do neither.
         if self.len < self.segments.len() * self.segment_len / 2 && self.segments.len() > 1 {
             self.merge_last();
@@ -177,7 +205,8 @@ impl Dict {
 
     /// Removes every key, at once. Big dicts are better taken away and dropped in steps.
     pub fn clear(&mut self) {
-        *self = Self { segment_len: self.segment_len, ticks: self.ticks, ..Self::new() };
+        let Self { segment_len, ticks, changes, .. } = *self;
+        *self = Self { segment_len, ticks, changes: changes + 1, ..Self::new() };
     }
 
     /// Every handle, in no order.
@@ -219,6 +248,13 @@ impl Dict {
         result
     }
 
+    /// Slots of a segment have changed: what was found there before no longer holds.
+    #[inline]
+    fn note_change(&mut self, index: usize) {
+        self.changes += 1;
+        self.segments[index].changed_at = self.changes;
+    }
+
     #[cold]
     fn resize(&mut self, index: usize, more: usize) {
         self.change(index, |segment| segment.resize(more));
@@ -250,6 +286,10 @@ impl Dict {
         }
         self.segment_bytes += added.bytes();
         self.segments.push(added);
+        self.note_change(index);
+        if index > 0 {
+            self.note_change(Self::buddy(index));
+        }
         self.update_mask();
     }
 
@@ -261,6 +301,7 @@ impl Dict {
         let buddy = Self::buddy(self.segments.len());
         self.sweep.go_back_to(buddy);
         self.change(buddy, |segment| *segment = segment.merge(&last));
+        self.note_change(buddy);
         self.update_mask();
         if self.segments.capacity() > 4 * self.segments.len() {
             self.segments.shrink_to(2 * self.segments.len());
@@ -296,7 +337,7 @@ mod tests {
         let mut dict = Dict::new();
         assert_eq!((dict.memory_bytes(), dict.len(), dict.iter().count()), (0, 0, 0));
         dict.prefetch(1);
-        assert_eq!((dict.find(1, |_| true), dict.candidate(1)), (None, None));
+        assert_eq!((dict.find(1, |_| true), dict.look(1).place), (None, None));
         for key in 1..=8 {
             insert(&mut dict, key);
             assert!(dict.memory_bytes() <= 64 + 64, "{}", dict.memory_bytes());
@@ -314,6 +355,7 @@ mod tests {
         let mut model: HashMap<u64, u64> = HashMap::new(); // key to the version in its handle
         let handle = |key: u64, version: u64| Handle::from_bits(key | version << 32).unwrap();
         let key_of = |handle: Handle| handle.bits() & 0xffff_ffff;
+        let mut earlier: Option<(u64, Look)> = None;
         for step in 0..steps {
             let key = random.random_range(1..=keys);
             let found = dict.find(hash_of(key), |handle| key_of(handle) == key);
@@ -343,6 +385,14 @@ mod tests {
                 }
                 None => {}
             }
+            if let Some((hash, look)) = earlier
+                && dict.still_holds(&look)
+            {
+                assert_eq!(dict.look(hash).place, look.place);
+            } else {
+                let hash = hash_of(random.random_range(1..=keys));
+                earlier = Some((hash, dict.look(hash)));
+            }
             assert_eq!(dict.len(), model.len());
             if step % (steps / 50) == 0 {
                 dict.check(|handle| hash_of(key_of(handle)));
@@ -361,6 +411,28 @@ mod tests {
     #[test]
     fn random_operations_with_segments_of_the_real_size() {
         random_operations(SEGMENT_LEN, 30_000, 250_000);
+    }
+
+    #[test]
+    fn a_look_holds_until_its_own_segment_changes() {
+        let mut dict = Dict::with_segment_len(64);
+        (1..=2000).for_each(|key| insert(&mut dict, key));
+        let looks: Vec<Look> = (1..=4000).map(|key| dict.look(hash_of(key))).collect();
+        assert!(looks.iter().all(|look| dict.still_holds(look)));
+        insert(&mut dict, 5000);
+        let held = looks.iter().filter(|look| dict.still_holds(look)).count();
+        assert!(
+            (3600..4000).contains(&held),
+            "{held} of 4000, one of some 30 segments has changed"
+        );
+        (5001..=8000).for_each(|key| insert(&mut dict, key)); // every segment gets keys, and all split
+        assert!(!looks.iter().any(|look| dict.still_holds(look)));
+        let looks: Vec<Look> = (1..=4000).map(|key| dict.look(hash_of(key))).collect();
+        (1..=2000).for_each(|key| remove(&mut dict, key)); // and merge
+        (5000..=8000).for_each(|key| remove(&mut dict, key));
+        assert!(!looks.iter().any(|look| dict.still_holds(look)));
+        (1..=8000).for_each(|key| insert(&mut dict, key));
+        assert!(!looks.iter().any(|look| dict.still_holds(look)), "nor when they are back");
     }
 
     #[test]

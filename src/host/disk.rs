@@ -79,45 +79,54 @@ impl Disk for RealDisk {
 
 /// The threads that run jobs, one a lane. They end with it.
 pub struct Lanes {
-    senders: [Sender<Job>; 3],
+    /// By lane; a thread is started for its first job, because a process without threads takes less time for every read
+    /// and write.
+    jobs: [Option<Sender<Job>>; 3],
+    done_sender: Sender<Done>,
     done: Receiver<Done>,
     running: usize,
+    waker: Waker,
 }
 
 impl Lanes {
-    /// Starts the threads; each wakes the loop when a job has ended.
-    pub fn start(waker: &Waker) -> io::Result<Self> {
+    /// No threads yet. Each will wake the loop when a job has ended.
+    pub fn new(waker: &Waker) -> Self {
         let (done_sender, done) = channel();
-        let start = |name: &str| {
-            let (sender, jobs) = channel::<Job>();
-            let (done, waker) = (done_sender.clone(), waker.clone());
-            thread::Builder::new().name(name.into()).spawn(move || {
-                for job in jobs {
-                    // Without a receiver the process is ending.
-                    if done.send(job()).is_err() {
-                        return;
-                    }
-                    waker.wake();
-                }
-            })?;
-            Ok::<_, io::Error>(sender)
-        };
-        Ok(Self {
-            senders: [start("log-sync")?, start("log-write")?, start("files")?],
-            done,
-            running: 0,
-        })
+        Self { jobs: [None, None, None], done_sender, done, running: 0, waker: waker.clone() }
     }
 
-    /// Has a job run on the thread of its lane.
+    /// Has a job run on the thread of its lane. If that cannot be started, here: slower, not wrong.
     pub fn run(&mut self, lane: Lane, job: Job) {
-        let sender = match lane {
-            Lane::LogSync => &self.senders[0],
-            Lane::LogWrite => &self.senders[1],
-            Lane::Files => &self.senders[2],
+        let (index, name) = match lane {
+            Lane::LogSync => (0, "log-sync"),
+            Lane::LogWrite => (1, "log-write"),
+            Lane::Files => (2, "files"),
         };
         self.running += 1;
-        sender.send(job).expect("the thread of a lane lives as long as its sender");
+        if self.jobs[index].is_none() {
+            self.jobs[index] = self.start(name).ok();
+        }
+        if let Some(jobs) = &self.jobs[index] {
+            jobs.send(job).expect("the thread of a lane lives as long as its sender");
+        } else {
+            self.done_sender.send(job()).expect("the receiver lives as long as the lanes");
+            self.waker.wake();
+        }
+    }
+
+    fn start(&self, name: &str) -> io::Result<Sender<Job>> {
+        let (sender, jobs) = channel::<Job>();
+        let (done, waker) = (self.done_sender.clone(), self.waker.clone());
+        thread::Builder::new().name(name.into()).spawn(move || {
+            for job in jobs {
+                // Without a receiver the process is ending.
+                if done.send(job()).is_err() {
+                    return;
+                }
+                waker.wake();
+            }
+        })?;
+        Ok(sender)
     }
 
     /// What has come of jobs since this was last asked.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, getpid};
 use rustix::system::uname;
 
-use super::ALLOCATOR;
+use super::allocator::ALLOCATOR;
 use super::disk::{Lanes, RealDisk};
 use super::lazy_free::LazyFree;
 use super::limits::raise_open_files;
@@ -19,7 +19,7 @@ use super::run::log_file;
 use crate::clock::Now;
 use crate::config::Config;
 use crate::log::{Level, Log, Logger};
-use crate::net::{Waker, clock_now};
+use crate::net::{Waker, clock_now, monotonic_ns};
 use crate::persistence::disk::{Disk, Done, Job, Lane};
 use crate::server::{Environment, ProcessFacts};
 
@@ -36,16 +36,16 @@ pub struct ProcessEnvironment {
 
 impl ProcessEnvironment {
     /// The environment of a server that was configured by `config_file`.
-    pub fn new(logger: Logger, config_file: Option<PathBuf>, waker: &Waker) -> io::Result<Self> {
-        Ok(Self {
+    pub fn new(logger: Logger, config_file: Option<PathBuf>, waker: &Waker) -> Self {
+        Self {
             started: Instant::now(),
             logger,
-            lazy_free: LazyFree::start()?,
+            lazy_free: LazyFree::default(),
             disk: Arc::new(RealDisk),
-            lanes: Lanes::start(waker)?,
+            lanes: Lanes::new(waker),
             config_file,
             peak_bytes: 0,
-        })
+        }
     }
 
     fn config_path(&self) -> io::Result<&PathBuf> {
@@ -59,7 +59,7 @@ impl Environment for ProcessEnvironment {
     }
 
     fn monotonic_ns(&mut self) -> u64 {
-        self.started.elapsed().as_nanos() as u64
+        monotonic_ns()
     }
 
     fn random(&mut self) -> u64 {
@@ -119,7 +119,7 @@ impl Environment for ProcessEnvironment {
     }
 
     fn purge_memory(&mut self) {
-        // The allocator gives back free pages by itself, a moment after they became free.
+        self.lazy_free.give_back_memory();
     }
 
     fn disk(&mut self) -> Arc<dyn Disk> {

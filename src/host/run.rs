@@ -78,8 +78,7 @@ fn listen_and_run(config: Config, file: Option<PathBuf>, mut logger: Logger) -> 
     logger.role = Role::Master;
     let pid_file = write_pid_file(&config, &mut logger);
     let _lock = lock_data_directory(&config)?;
-    let environment = ProcessEnvironment::new(logger.clone(), file, &event_loop.waker())
-        .map_err(|error| format!("No thread: {error}"))?;
+    let environment = ProcessEnvironment::new(logger.clone(), file, &event_loop.waker());
     let mut server = Server::new(config, Box::new(environment))?;
     server.open_files()?;
     let code =

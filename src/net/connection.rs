@@ -15,6 +15,8 @@ pub(super) const WRITE_BYTES_PER_TURN: usize = 256 * 1024;
 
 /// Pieces of output per `writev`.
 const SLICES_PER_WRITE: usize = 64;
+/// Output of so few bytes is mostly one piece: not worth filling a long list.
+const FEW_BYTES: usize = 4096;
 
 /// A connected socket.
 pub(super) enum Stream {
@@ -52,8 +54,20 @@ impl Stream {
     }
 
     /// Writes what may leave of `output`, once and within the budget, and consumes what the socket took.
+    #[inline]
     pub fn write_output(&mut self, output: &mut impl OutputBuffer) -> io::Result<Written> {
-        let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+        if output.len() <= FEW_BYTES {
+            self.write_pieces::<2>(output)
+        } else {
+            self.write_pieces::<SLICES_PER_WRITE>(output)
+        }
+    }
+
+    fn write_pieces<const PIECES: usize>(
+        &mut self,
+        output: &mut impl OutputBuffer,
+    ) -> io::Result<Written> {
+        let mut slices = [IoSlice::new(&[]); PIECES];
         let used = output.slices(&mut slices, WRITE_BYTES_PER_TURN);
         let slices = &slices[..used];
         let offered: usize = slices.iter().map(|slice| slice.len()).sum();
@@ -69,7 +83,7 @@ impl Stream {
             Err(error) => return Err(error),
         };
         let blocked = bytes < offered;
-        let more = !blocked && (used == SLICES_PER_WRITE || offered >= WRITE_BYTES_PER_TURN);
+        let more = !blocked && (used == PIECES || offered >= WRITE_BYTES_PER_TURN);
         output.consume(bytes);
         Ok(Written { bytes, blocked, more })
     }

@@ -6,13 +6,14 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
 use mio::event::Source;
 use mio::{Events, Poll};
 
 use super::accept::AcceptPause;
+use super::clock::{LoopClock, monotonic_us};
 use super::connection::Phase;
 use super::lingering::Lingering;
 use super::listener::{ListenConfig, ListenError, Listeners};
@@ -24,24 +25,19 @@ use crate::clock::Now;
 
 /// Events taken per turn; the kernel keeps the others in order.
 const EVENTS_PER_TURN: usize = 1024;
-/// Most bytes one connection is read in one turn.
-const READ_BYTES_PER_TURN: usize = 64 * 1024;
+/// Most bytes one connection is read in one turn: some hundred small commands.
+const READ_BYTES_PER_TURN: usize = 32 * 1024;
 /// After this time a phase leaves the clients that are still on its list for the next turn: the replies of the first do
 /// not wait for the commands of the last.
-const PHASE_US: u64 = 2_000;
-/// How many clients a phase serves between two looks at the clock.
-const CLIENTS_PER_CLOCK_READ: usize = 16;
+const PHASE_US: u64 = 1_000;
+/// How many bytes a phase moves between two looks at the clock,
+const BYTES_PER_CLOCK_READ: usize = 16 * 1024;
+/// when each client counts as so many more.
+const BYTES_PER_CLIENT: usize = 1024;
 /// A wait that ends so much after its timeout was held up by something: the process was stopped, or the machine was.
 const LATE_US: u64 = 100_000;
 /// How long the process waits at its exit for peers to close, so that they have read their last reply.
 const LINGER_AT_EXIT_US: u64 = 200_000;
-
-/// Reads the clock. The only place that does.
-pub fn clock_now() -> Now {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Now { unix_us: micros(since_epoch), monotonic_us: micros(START.elapsed()) }
-}
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
@@ -56,6 +52,7 @@ pub struct EventLoop {
     pub(super) listeners: Listeners,
     pub(super) accept_pause: AcceptPause,
     signals: Signals,
+    clock: LoopClock,
     waker: Waker,
     pub(super) stats: LoopStats,
     /// Start of this turn.
@@ -86,7 +83,8 @@ impl EventLoop {
         if listeners.sockets.is_empty() {
             return Err(ListenError::Nowhere);
         }
-        let now = clock_now();
+        let mut clock = LoopClock::default();
+        let now = clock.now();
         Ok(EventLoop {
             poll,
             events: Events::with_capacity(EVENTS_PER_TURN),
@@ -95,6 +93,7 @@ impl EventLoop {
             listeners,
             accept_pause: AcceptPause::default(),
             signals,
+            clock,
             waker: Waker(Arc::new(waker)),
             stats: LoopStats::default(),
             now,
@@ -132,7 +131,7 @@ impl EventLoop {
     pub fn turn(&mut self, service: &mut impl Service) -> io::Result<Option<i32>> {
         let timeout = self.timeout();
         self.wait(timeout)?;
-        self.now = clock_now();
+        self.now = self.clock.now();
         let is_late = self.is_late(timeout);
         self.stats.turns += 1;
         service.begin_turn(self.now, &self.stats);
@@ -145,7 +144,7 @@ impl EventLoop {
         self.end_turn(service); // the turn's writes are in the log's hands: what depends on it stays behind its gate
         self.write_pending_clients(service);
         self.close_doomed_clients(service); // last, so no token is reused while its events are still queued
-        self.turn_ended_us = clock_now().monotonic_us;
+        self.turn_ended_us = monotonic_us();
         self.stats.last_turn_us = self.turn_ended_us.saturating_sub(self.now.monotonic_us);
         Ok(self.actions.exit.take())
     }
@@ -210,8 +209,10 @@ impl EventLoop {
     fn read_ready_clients(&mut self, service: &mut impl Service) {
         std::mem::swap(&mut self.table.readable, &mut self.batch);
         let (mut served, mut phase) = (0, PhaseClock::default());
-        while served < self.batch.len() && !phase.is_over(served) {
+        while served < self.batch.len() && !phase.is_over() {
+            let bytes_before = self.stats.bytes_read;
             self.read_client(self.batch[served], service);
+            phase.served_client(self.stats.bytes_read - bytes_before);
             served += 1;
         }
         put_back_rest(&mut self.batch, served, &mut self.table.readable);
@@ -283,8 +284,10 @@ impl EventLoop {
     fn write_pending_clients(&mut self, service: &mut impl Service) {
         std::mem::swap(&mut self.table.writable, &mut self.batch);
         let (mut served, mut phase) = (0, PhaseClock::default());
-        while served < self.batch.len() && !phase.is_over(served) {
+        while served < self.batch.len() && !phase.is_over() {
+            let bytes_before = self.stats.bytes_written;
             self.write_client(self.batch[served], service);
+            phase.served_client(self.stats.bytes_written - bytes_before);
             served += 1;
         }
         put_back_rest(&mut self.batch, served, &mut self.table.writable);
@@ -354,9 +357,9 @@ impl EventLoop {
 
     /// Gives peers the time to read their last reply before the process ends and the kernel resets what is open.
     fn finish_lingering(&mut self) -> io::Result<()> {
-        let deadline_us = clock_now().monotonic_us.saturating_add(LINGER_AT_EXIT_US);
+        let deadline_us = monotonic_us().saturating_add(LINGER_AT_EXIT_US);
         loop {
-            let now_us = clock_now().monotonic_us;
+            let now_us = monotonic_us();
             if self.lingering.is_empty() || now_us >= deadline_us {
                 return Ok(());
             }
@@ -369,19 +372,29 @@ impl EventLoop {
     }
 }
 
-/// Tells a phase when to stop. A short list never looks at the clock.
+/// Tells a phase when to stop. A short one never looks at the clock.
 #[derive(Default)]
 struct PhaseClock {
+    /// Bytes moved since the last look, and what stands for the clients.
+    bytes: usize,
     deadline_us: Option<u64>,
 }
 
 impl PhaseClock {
-    /// Whether the time is up, after `served` clients. The time runs from the first look.
-    fn is_over(&mut self, served: usize) -> bool {
-        if served == 0 || !served.is_multiple_of(CLIENTS_PER_CLOCK_READ) {
+    /// A client was served, to whom or from whom so many bytes went.
+    #[inline]
+    fn served_client(&mut self, bytes: u64) {
+        self.bytes += bytes as usize + BYTES_PER_CLIENT;
+    }
+
+    /// Whether the time is up. It runs from the first look.
+    #[inline]
+    fn is_over(&mut self) -> bool {
+        if self.bytes < BYTES_PER_CLOCK_READ {
             return false;
         }
-        let now_us = clock_now().monotonic_us;
+        self.bytes = 0;
+        let now_us = monotonic_us();
         now_us >= *self.deadline_us.get_or_insert(now_us.saturating_add(PHASE_US))
     }
 }

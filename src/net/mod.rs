@@ -9,6 +9,7 @@
 //! lingering   sockets that have sent their last byte and wait for the peer's
 //! listener    the listening sockets
 //! bind        how one is made, and the options client sockets inherit from it
+//! clock       reads the clocks
 //! signals     SIGTERM and friends as events of the loop
 //! ```
 //! Readiness is edge-triggered: the kernel speaks up once, so whoever stops before a short read, a short write or
@@ -17,6 +18,7 @@
 
 mod accept;
 mod bind;
+mod clock;
 mod connection;
 mod event_loop;
 mod lingering;
@@ -29,7 +31,8 @@ mod tests;
 mod waker;
 
 pub use bind::SocketError;
-pub use event_loop::{EventLoop, clock_now};
+pub use clock::{clock_now, monotonic_ns};
+pub use event_loop::EventLoop;
 pub use listener::{ListenConfig, ListenError};
 pub use service::{Actions, Close, Disconnect, LoopStats, OutputBuffer, Peer, Service, Token};
 pub use signals::Signal;

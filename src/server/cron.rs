@@ -2,18 +2,29 @@
 
 use std::time::Duration;
 
-use super::Server;
+use super::{Server, State};
 
-/// Buckets looked at for expired keys between two looks at the clock: well under a millisecond even if all are due.
-const EXPIRE_BUCKETS_PER_STEP: usize = 64;
+/// Buckets looked at for expired keys between two looks at the clock: a tenth of a millisecond even if all are due.
+const EXPIRE_BUCKETS_PER_STEP: usize = 16;
 /// Time spent on expired keys in one turn.
 const EXPIRE_US_PER_TURN: u64 = 1000;
 /// Buckets with nothing due cost almost nothing; this many per turn are looked at at most.
-const EXPIRE_STEPS_PER_TURN: usize = 1024;
+const EXPIRE_STEPS_PER_TURN: usize = 4096;
 /// How often all clients are looked after.
 const CLIENTS_EVERY_US: u64 = 1_000_000;
 /// How often the rate of commands is taken.
 const SAMPLE_EVERY_US: u64 = 100_000;
+/// When so many bytes have become free, the system is given them back,
+const GIVE_BACK_BYTES_MIN: usize = 4 << 20;
+/// but not more often than this: what is allocated again meanwhile need not go.
+const GIVE_BACK_EVERY_US: u64 = 500_000;
+
+/// What was allocated since free memory was last given back to the system.
+#[derive(Default)]
+pub(super) struct FreedMemory {
+    peak_bytes: usize,
+    next_us: u64,
+}
 
 impl Server {
     /// Does what is due. Returns how long the loop may wait before it must ask again.
@@ -40,6 +51,7 @@ impl Server {
         if due {
             self.state.schedule_snapshots();
             self.sample(now_us);
+            self.state.give_back_memory(now_us);
             self.state.limit_tracked_keys();
         }
         if due && now_us >= self.state.next_clients_us {
@@ -96,6 +108,23 @@ impl Server {
             self.state.stats.ops_per_second =
                 commands.saturating_sub(then_commands) * 1_000_000 / elapsed_us;
             self.state.commands_sampled = (now_us, commands);
+        }
+    }
+}
+
+impl State {
+    /// Lets the environment give memory back to the system when much of it has become free.
+    fn give_back_memory(&mut self, now_us: u64) {
+        let allocated_bytes = self.environment.allocated_bytes();
+        let memory = &mut self.memory;
+        memory.peak_bytes = memory.peak_bytes.max(allocated_bytes);
+        let freed_bytes = memory.peak_bytes - allocated_bytes;
+        if freed_bytes >= GIVE_BACK_BYTES_MIN && now_us >= memory.next_us {
+            *memory = FreedMemory {
+                peak_bytes: allocated_bytes,
+                next_us: now_us.saturating_add(GIVE_BACK_EVERY_US),
+            };
+            self.environment.purge_memory();
         }
     }
 }
@@ -160,6 +189,22 @@ mod tests {
         redis.world.borrow_mut().now_step_us = 25_000;
         redis.advance_ms(200);
         assert!(redis.server.state.latency.event(b"expire-cycle").is_some());
+    }
+
+    #[test]
+    fn freed_memory_is_given_back_soon_but_not_all_the_time() {
+        let mut redis = TestServer::new();
+        let mut purges_with = |allocated_bytes: usize, ms| {
+            redis.world.borrow_mut().allocated_bytes = allocated_bytes;
+            redis.advance_ms(ms);
+            redis.world.borrow().purges
+        };
+        assert_eq!(purges_with(100 << 20, 1000), 0);
+        assert_eq!(purges_with(97 << 20, 1000), 0, "it is too little");
+        assert_eq!(purges_with(96 << 20, 100), 1);
+        assert_eq!(purges_with(10 << 20, 100), 1, "it has just been done");
+        assert_eq!(purges_with(10 << 20, 400), 2);
+        assert_eq!(purges_with(10 << 20, 5000), 2);
     }
 
     #[test]

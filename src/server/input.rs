@@ -116,7 +116,6 @@ impl Server {
         let mut consumed = 0;
         self.state.clients.get_mut(token).in_flight = buffer.len();
         self.state.current = Some(token);
-        self.state.batch_starts();
         loop {
             let (done, stopped) =
                 self.run_batch(token, &buffer[consumed..], &mut batch, &mut reply);
@@ -128,7 +127,7 @@ impl Server {
                 break;
             }
         }
-        self.state.batch_ended();
+        self.state.batches_ended();
         self.state.current = None;
         self.state.clients.get_mut(token).in_flight = 0;
         self.give_back_reply(token, reply);
@@ -151,8 +150,8 @@ impl Server {
         let limits = Limits { bulk_len_max, authenticated: client.authenticated };
         // A client may say who it is in any request, and from then on other limits hold.
         let requests_max = if client.authenticated { BATCH_REQUESTS } else { 1 };
-        batch.clear();
         let parsed = client.parser.parse(buffer, requests_max, &limits, batch);
+        self.state.batch_starts(batch.len());
         self.look_ahead(token, batch, buffer);
         for request in 0..batch.len() {
             if batch.follows_empty(request) {
@@ -194,8 +193,8 @@ impl Server {
     /// Takes the client's output to write replies into it. One without a buffer borrows a warm one.
     pub(super) fn take_reply(&mut self, token: Token) -> Reply {
         let client = self.state.clients.get_mut(token);
-        let mut reply = Reply::new(client.protocol);
-        reply.output = std::mem::take(&mut client.output);
+        let output = std::mem::take(&mut client.output);
+        let mut reply = Reply { output, protocol: client.protocol };
         if let Some(buffer) = self.state.spare_buffers.pop()
             && let Some(unused) = reply.output.lend_buffer(buffer)
         {

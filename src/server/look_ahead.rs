@@ -45,16 +45,16 @@ impl Server {
         requests.clear();
         hashes.clear();
         candidates.clear();
-        if batch.len() == 1 {
-            requests.push((None, batch.end(0)));
-            return;
-        }
         let mut start = 0;
         for request in 0..batch.len() {
             let args = batch.args(request, buffer);
             let command = self.state.registry.find(args.bytes(0));
             let first_key = command.map_or(0, |id| self.state.registry.get(id).first_key);
             let key = if first_key == 0 { None } else { args.get(first_key) };
+            if key.is_none() && batch.len() == 1 {
+                requests.push((command, batch.end(request)));
+                return;
+            }
             hashes.push(key.map_or(0, |key| self.keyspace.name(key).hash));
             requests.push((command, batch.end(request) - start));
             start = batch.end(request);

@@ -54,7 +54,7 @@ pub use slowlog::{CommandLog, LogEntry, LogKind};
 pub use stats::{CommandStats, Stats};
 pub use tracking::{ClientTracking, Redirect, Tracking, TrackingMode};
 pub use transaction::{Transaction, execute_queued};
-pub use turns::{Rate, Turns};
+pub use turns::{Rate, TurnWork, Turns};
 pub use watch::{Watch, WatchedKeys};
 
 use crate::clock::Now;
@@ -159,6 +159,7 @@ pub struct State {
     next_cron_us: u64,
     next_clients_us: u64,
     expiry_left: bool,
+    memory: cron::FreedMemory,
     commands_sampled: (u64, u64),
 }
 
@@ -215,6 +216,7 @@ impl Server {
             next_cron_us: now.monotonic_us,
             next_clients_us: now.monotonic_us,
             expiry_left: false,
+            memory: cron::FreedMemory::default(),
             commands_sampled: (now.monotonic_us, 0),
             config,
             registry,

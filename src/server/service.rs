@@ -41,7 +41,7 @@ impl Service for Server {
 
     fn begin_turn(&mut self, now: Now, stats: &LoopStats) {
         self.state.now = now;
-        self.state.note_turn(stats);
+        self.state.note_turn(stats, self.keyspace.stats.expired);
         self.keyspace.set_now_ms(now.unix_ms());
         self.note_finished_jobs();
     }

@@ -16,14 +16,30 @@ const LATENCY_NS_MAX: u64 = 1_000_000_000;
 pub struct CommandStats {
     /// Runs.
     pub calls: u64,
-    /// Time of all runs, in nanoseconds.
+    /// Time of all runs, in nanoseconds, but for the last untimed ones until [`Stats::settle`].
     pub total_ns: u64,
+    /// Runs since the last one that was timed. They will be taken to be like it.
+    untimed_calls: u64,
     /// Requests that were refused before a run.
     pub rejected_calls: u64,
     /// Runs that answered with an error.
     pub failed_calls: u64,
     /// Distribution of run times, in nanoseconds; made at the first run.
     pub latency_ns: Option<Box<Histogram<u64>>>,
+}
+
+impl CommandStats {
+    /// Charges the runs that were not charged yet.
+    fn charge(&mut self, each_ns: u64, track_latency: bool) {
+        let calls = std::mem::take(&mut self.untimed_calls);
+        self.total_ns += each_ns * calls;
+        if track_latency {
+            let histogram = self.latency_ns.get_or_insert_with(|| {
+                Box::new(Histogram::new_with_bounds(1, LATENCY_NS_MAX, 2).expect("valid bounds"))
+            });
+            histogram.saturating_record_n(each_ns.max(1), calls);
+        }
+    }
 }
 
 /// All counters.
@@ -95,17 +111,29 @@ impl Stats {
         }
     }
 
-    /// Counts `calls` runs of a command that took `total_ns` together.
+    /// Counts a run of a command whose time is not known.
+    #[inline]
+    pub fn count_untimed(&mut self, id: CommandId) {
+        self.commands_processed += 1;
+        let command = self.command(id);
+        command.calls += 1;
+        command.untimed_calls += 1;
+    }
+
+    /// Counts `calls` runs of a command that took `total_ns` together. The untimed runs before them were like them.
     pub fn count_calls(&mut self, id: CommandId, calls: u64, total_ns: u64, track_latency: bool) {
         self.commands_processed += calls;
-        let command = &mut self.commands[usize::from(id.0)];
+        let command = self.command(id);
         command.calls += calls;
-        command.total_ns += total_ns;
-        if track_latency {
-            let histogram = command.latency_ns.get_or_insert_with(|| {
-                Box::new(Histogram::new_with_bounds(1, LATENCY_NS_MAX, 2).expect("valid bounds"))
-            });
-            histogram.saturating_record_n((total_ns / calls.max(1)).max(1), calls);
+        command.untimed_calls += calls;
+        command.charge(total_ns / calls.max(1), track_latency);
+    }
+
+    /// Charges the runs whose time is not known the mean of the others: before times are shown.
+    pub fn settle(&mut self, track_latency: bool) {
+        for command in self.commands.iter_mut().filter(|command| command.untimed_calls > 0) {
+            let timed = command.calls - command.untimed_calls;
+            command.charge(command.total_ns / timed.max(1), track_latency);
         }
     }
 }

@@ -43,6 +43,8 @@ pub struct World {
     pub finished_max: Option<usize>,
     /// Bytes that the program says it has allocated.
     pub allocated_bytes: usize,
+    /// How often free memory was to be given back to the system.
+    pub purges: usize,
 }
 
 struct TestEnvironment(Rc<RefCell<World>>);
@@ -97,7 +99,9 @@ impl Environment for TestEnvironment {
         self.0.borrow().allocated_bytes
     }
 
-    fn purge_memory(&mut self) {}
+    fn purge_memory(&mut self) {
+        self.0.borrow_mut().purges += 1;
+    }
 
     fn read_config(&mut self) -> std::io::Result<String> {
         self.0.borrow().config_file.clone().ok_or_else(|| std::io::ErrorKind::NotFound.into())

@@ -1,7 +1,8 @@
 //! How long commands take, without asking the clock for each: a time call costs more than a `GET`.
 //!
-//! Quick commands are timed together, a run of them within a batch; each is charged the mean. All others, and all while
-//! the slow log or the latency monitor wants to know about times below a millisecond, are timed one by one.
+//! Quick commands of a long batch are timed together; each is charged the mean. Of quick commands that come one by one,
+//! some are timed, and stand for those before them. All others, and all while the slow log or the latency monitor wants to
+//! know about times below a millisecond, are timed one by one. Calls are always counted at once.
 
 use super::State;
 use super::slowlog::LogKind;
@@ -13,29 +14,44 @@ use crate::resp::Args;
 /// More arguments, or longer ones, may take long whatever the command.
 const QUICK_ARGUMENTS_MAX: usize = 8;
 const QUICK_BYTES_MAX: usize = 16 << 10;
+/// From this many requests on a batch is worth timing as one.
+const BATCH_REQUESTS_MIN: usize = 8;
+/// Of the quick commands outside of such a batch one in so many is timed,
+const SAMPLE_EVERY: u64 = 16;
+/// and all of the first ones.
+const ALL_TIMED_UNTIL: u64 = 64;
 /// A threshold below this many microseconds needs every command timed.
 const EXACT_BELOW_US: i64 = 1000;
 
-/// Quick commands since the last look at the clock.
+/// Quick commands of a long batch since the last look at the clock.
 #[derive(Default)]
 pub(super) struct Untimed {
     since_ns: u64,
     calls: Vec<(CommandId, u64)>,
     total: u64,
+    /// A long batch is being run.
+    in_batch: bool,
 }
 
 impl State {
     /// A batch of requests begins.
-    pub(super) fn batch_starts(&mut self) {
-        self.untimed.since_ns = self.environment.monotonic_ns();
+    #[inline]
+    pub(super) fn batch_starts(&mut self, requests: usize) {
+        if requests >= BATCH_REQUESTS_MIN && !self.untimed.in_batch {
+            self.untimed.in_batch = true;
+            self.untimed.since_ns = self.environment.monotonic_ns();
+        }
     }
 
-    /// A batch of requests has ended.
-    pub(super) fn batch_ended(&mut self) {
+    /// The batches of requests that had arrived together have ended.
+    #[inline]
+    pub(super) fn batches_ended(&mut self) {
         self.charge_untimed_calls();
+        self.untimed.in_batch = false;
     }
 
     /// Charges the commands that were not timed by themselves with the time until now.
+    #[inline]
     pub(super) fn charge_untimed_calls(&mut self) {
         if self.untimed.total > 0 {
             let now_ns = self.environment.monotonic_ns();
@@ -54,7 +70,11 @@ impl State {
         let flags = self.registry.get(id).command.flags;
         let quick = (flags.has(FAST) || flags.has(QUICK)) && argc <= QUICK_ARGUMENTS_MAX;
         if quick && !self.exact_timing && wire_bytes <= QUICK_BYTES_MAX {
-            return None;
+            let calls = self.stats.command_ref(id).calls;
+            let is_sample = calls < ALL_TIMED_UNTIL || calls.is_multiple_of(SAMPLE_EVERY);
+            if self.untimed.in_batch || !is_sample {
+                return None;
+            }
         }
         Some(self.timing_starts())
     }
@@ -80,12 +100,14 @@ impl State {
         reply_bytes: usize,
     ) {
         match started_ns {
-            None => self.count_untimed(id),
+            None if self.untimed.in_batch => self.count_in_batch(id),
+            None => self.stats.count_untimed(id),
             Some(started_ns) => {
                 let now_ns = self.environment.monotonic_ns();
                 let elapsed_ns = now_ns.saturating_sub(started_ns);
                 self.untimed.since_ns = now_ns;
                 self.stats.count_calls(id, 1, elapsed_ns, self.config.latency_tracking);
+                self.note_timed(id, elapsed_ns);
                 let is_fast = self.registry.get(id).command.flags.has(FAST);
                 self.note_spike(if is_fast { "fast-command" } else { "command" }, elapsed_ns);
                 self.log_command(LogKind::Slow, token, id, args, elapsed_ns / 1000);
@@ -99,7 +121,7 @@ impl State {
         }
     }
 
-    fn count_untimed(&mut self, id: CommandId) {
+    fn count_in_batch(&mut self, id: CommandId) {
         self.untimed.total += 1;
         match self.untimed.calls.last_mut() {
             Some((last, calls)) if *last == id => *calls += 1,
@@ -108,12 +130,12 @@ impl State {
     }
 
     fn charge_untimed(&mut self, now_ns: u64) {
-        let mut untimed = std::mem::take(&mut self.untimed);
-        let each_ns = now_ns.saturating_sub(untimed.since_ns) / untimed.total;
-        for (id, calls) in untimed.calls.drain(..) {
+        let each_ns = now_ns.saturating_sub(self.untimed.since_ns) / self.untimed.total;
+        for (id, calls) in self.untimed.calls.drain(..) {
             self.stats.count_calls(id, calls, each_ns * calls, self.config.latency_tracking);
         }
-        self.untimed = Untimed { since_ns: now_ns, calls: untimed.calls, total: 0 };
+        self.untimed.total = 0;
+        self.untimed.since_ns = now_ns;
     }
 
     /// Follows the directives that say what is to be noted.
@@ -143,9 +165,10 @@ mod tests {
         redis.server.state.registry.find(name).unwrap()
     }
 
-    /// Whether a command would be timed by itself.
+    /// Whether a command would be timed by itself, were it not chosen as a sample.
     fn is_timed(redis: &mut TestServer, words: &[&[u8]]) -> bool {
         let id = number(redis, words[0]);
+        redis.server.state.stats.command(id).calls = ALL_TIMED_UNTIL + 1;
         let wire_bytes = words.iter().map(|word| word.len()).sum();
         redis.server.state.command_starts(id, words.len(), wire_bytes).is_some()
     }
@@ -156,18 +179,33 @@ mod tests {
         let (get, set) = (number(&redis, b"get"), number(&redis, b"set"));
         let world = redis.world.clone();
         let state = &mut redis.server.state;
-        state.batch_starts();
+        state.batch_starts(BATCH_REQUESTS_MIN);
         for id in [get, get, set, get] {
-            state.count_untimed(id);
+            state.count_in_batch(id);
         }
         world.borrow_mut().now.monotonic_us += 8;
-        state.batch_ended();
+        state.batches_ended();
         let (gets, sets) = (state.stats.command_ref(get), state.stats.command_ref(set));
         assert_eq!((gets.calls, gets.total_ns), (3, 6000));
         assert_eq!((sets.calls, sets.total_ns), (1, 2000));
         let histogram = gets.latency_ns.as_ref().unwrap();
         assert_eq!((histogram.len(), histogram.count_between(1990, 2010)), (3, 3));
         assert_eq!(state.stats.commands_processed, 4);
+    }
+
+    #[test]
+    fn one_in_sixteen_stands_for_the_ones_before_it() {
+        let mut redis = TestServer::new();
+        let get = number(&redis, b"get");
+        redis.world.borrow_mut().now_step_us = 10; // each look at the clock
+        (0..1000).for_each(|_| drop(redis.run("GET k")));
+        let stats = redis.server.state.stats.command_ref(get);
+        assert_eq!(stats.calls, 1000);
+        assert_eq!(redis.server.state.stats.commands_processed, 1000);
+        assert!((985 * 10_000..1000 * 10_000).contains(&stats.total_ns), "{}", stats.total_ns);
+        let shown = redis.run("INFO commandstats").0;
+        assert!(shown.contains("cmdstat_get:calls=1000,usec=10000,usec_per_call=10.00"), "{shown}");
+        redis.run("LATENCY HISTOGRAM get").starts("*2 $3 get *4 $5 calls :1000");
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! What the loop's turns were like: the longest one, all of them together, and how much happens per second of late.
 
 use super::State;
+use crate::commands::CommandId;
 use crate::net::LoopStats;
 
 /// Time between two samples of a rate.
 const SAMPLE_EVERY_US: u64 = 100_000;
+/// Turns longer than these many microseconds are counted.
+const TURNS_OVER_US: [u64; 3] = [1_000, 5_000, 20_000];
 /// A rate is the mean of that many samples: smooth enough to read, and forgotten after 1.6 seconds.
 const SAMPLES: usize = 16;
 
@@ -13,6 +16,10 @@ const SAMPLES: usize = 16;
 pub struct Turns {
     /// The longest turn, without the wait for events, in microseconds: no client was held up by others for longer.
     pub longest_turn_us: u64,
+    /// What happened in it.
+    pub longest_turn: TurnWork,
+    /// Turns that took longer than 1, 5 and 20 milliseconds.
+    pub turns_over: [u64; TURNS_OVER_US.len()],
     /// All turns, in microseconds.
     pub total_us: u64,
     /// Bytes received per second.
@@ -25,6 +32,49 @@ pub struct Turns {
     pub busy_rate: Rate,
     sampled_us: u64,
     base: LoopStats,
+    /// What had happened when this turn began.
+    turn_began: TurnWork,
+    slowest: Option<(CommandId, u64)>,
+}
+
+/// What happened in a turn: enough to see what a long one was busy with.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct TurnWork {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Clients read from.
+    pub reads: u64,
+    /// Bytes they had sent.
+    pub bytes_read: u64,
+    /// Commands run.
+    pub commands: u64,
+    /// Of the commands that are timed one by one the slowest, and its time in nanoseconds.
+    pub slowest: Option<(CommandId, u64)>,
+    /// Keys that were removed because they had expired.
+    pub expired: u64,
+    /// Time the search for expired keys took, in nanoseconds.
+    pub expire_ns: u64,
+    /// Clients written to.
+    pub writes: u64,
+    /// Bytes sent to them.
+    pub bytes_written: u64,
+}
+
+impl TurnWork {
+    /// What has happened since `began`. A counter that was reset meanwhile counts from zero.
+    fn since(&self, began: &Self) -> Self {
+        Self {
+            accepted: self.accepted.saturating_sub(began.accepted),
+            reads: self.reads.saturating_sub(began.reads),
+            bytes_read: self.bytes_read.saturating_sub(began.bytes_read),
+            commands: self.commands.saturating_sub(began.commands),
+            slowest: self.slowest,
+            expired: self.expired.saturating_sub(began.expired),
+            expire_ns: self.expire_ns.saturating_sub(began.expire_ns),
+            writes: self.writes.saturating_sub(began.writes),
+            bytes_written: self.bytes_written.saturating_sub(began.bytes_written),
+        }
+    }
 }
 
 /// How fast a counter grows.
@@ -52,10 +102,29 @@ impl Rate {
 
 impl State {
     /// A turn begins, and the loop tells about the ones before.
-    pub(super) fn note_turn(&mut self, loop_stats: &LoopStats) {
+    /// `expired` keys have been removed so far.
+    pub(super) fn note_turn(&mut self, loop_stats: &LoopStats, expired: u64) {
         self.loop_stats = *loop_stats;
         let turns = &mut self.turns;
-        turns.longest_turn_us = turns.longest_turn_us.max(loop_stats.last_turn_us);
+        let work = TurnWork {
+            accepted: loop_stats.accepted,
+            reads: loop_stats.reads,
+            bytes_read: loop_stats.bytes_read,
+            commands: self.stats.commands_processed,
+            slowest: turns.slowest.take(),
+            expired,
+            expire_ns: self.stats.expire_ns,
+            writes: loop_stats.writes,
+            bytes_written: loop_stats.bytes_written,
+        };
+        if loop_stats.last_turn_us > turns.longest_turn_us {
+            turns.longest_turn_us = loop_stats.last_turn_us;
+            turns.longest_turn = work.since(&turns.turn_began);
+        }
+        for (turns_over, us) in turns.turns_over.iter_mut().zip(TURNS_OVER_US) {
+            *turns_over += u64::from(loop_stats.last_turn_us > us);
+        }
+        turns.turn_began = work;
         turns.total_us += loop_stats.last_turn_us;
         let elapsed_us = self.now.monotonic_us.saturating_sub(turns.sampled_us);
         if elapsed_us >= SAMPLE_EVERY_US {
@@ -64,6 +133,13 @@ impl State {
             turns.output_rate.sample(self.stats.net_out, elapsed_us);
             turns.turn_rate.sample(loop_stats.turns, elapsed_us);
             turns.busy_rate.sample(turns.total_us, elapsed_us);
+        }
+    }
+
+    /// A command that is timed by itself has ended.
+    pub(super) fn note_timed(&mut self, id: CommandId, elapsed_ns: u64) {
+        if self.turns.slowest.is_none_or(|(_, slowest_ns)| elapsed_ns > slowest_ns) {
+            self.turns.slowest = Some((id, elapsed_ns));
         }
     }
 
@@ -84,6 +160,7 @@ impl State {
         self.turns = Turns {
             sampled_us: self.now.monotonic_us,
             base: self.loop_stats,
+            turn_began: self.turns.turn_began,
             turn_rate: Rate { last_count: self.loop_stats.turns, ..Rate::default() },
             ..Turns::default()
         };
@@ -114,6 +191,23 @@ mod tests {
         state.reset_stats();
         assert_eq!((state.turns.longest_turn_us, state.turns.total_us), (0, 0));
         assert_eq!(state.loop_counts().turns, 0);
+    }
+
+    #[test]
+    fn info_tells_what_the_longest_turn_was_busy_with() {
+        let mut redis = TestServer::new();
+        turn(&mut redis, 1000, LoopStats::default());
+        let id = redis.server.state.registry.find(b"keys").unwrap();
+        redis.server.state.note_timed(id, 5_300_000);
+        redis.server.state.stats.commands_processed += 3;
+        let stats =
+            LoopStats { last_turn_us: 6000, reads: 2, bytes_read: 90, ..LoopStats::default() };
+        turn(&mut redis, 1010, stats);
+        turn(&mut redis, 1020, LoopStats { last_turn_us: 1500, ..stats });
+        let info = redis.run("INFO stats").0;
+        let expected = "longest_turn_us:6000 longest_turn:accepted=0,reads=2,bytes_read=90,commands=3,slowest=keys,slowest_us=5300,\
+                        expired=0,expire_us=0,writes=0,bytes_written=0 turns_over_1ms:2 turns_over_5ms:1 turns_over_20ms:0";
+        assert!(info.contains(expected), "{info}");
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub const INFO: Command = command("info", Arity::AtLeast(1), LOADING.and(STALE),
 /// `INFO [section ...]` -> lines of `field:value` under titles. O(clients + commands).
 fn info(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let sections: Vec<&[u8]> = args.iter().skip(1).collect();
+    ctx.server.stats.settle(ctx.server.config.latency_tracking);
     let text = server::info(ctx.server, ctx.db.keyspace, &sections);
     ctx.reply.verbatim("txt", text.as_bytes());
     Ok(())

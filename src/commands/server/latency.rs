@@ -136,6 +136,7 @@ fn reset(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
 
 /// `LATENCY HISTOGRAM [command ...]` -> a map of commands that ran to their calls and run times. O(commands).
 fn histogram(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
+    ctx.server.stats.settle(ctx.server.config.latency_tracking);
     let registry = &ctx.server.registry;
     let chosen: Vec<CommandId> = if args.len() == 2 {
         registry.iter().map(|(id, _)| id).collect()

@@ -155,7 +155,13 @@ impl Database {
     }
 
     /// Writes another value into the entry at `slot`, all else stays. O(entry).
-    fn replace_value(&mut self, slot: Slot, handle: Handle, encoding: Encoding, value: &[u8]) {
+    pub(super) fn replace_value(
+        &mut self,
+        slot: Slot,
+        handle: Handle,
+        encoding: Encoding,
+        value: &[u8],
+    ) {
         let entry = self.entry_in(handle);
         let (kind, access, epoch) = (entry.kind(), entry.access(), entry.epoch());
         let expire_at_ms = entry.expire_at_ms();

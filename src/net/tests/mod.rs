@@ -26,6 +26,7 @@ const BIG_BYTES: usize = 10_000_000;
 #[derive(Default)]
 struct Pieces {
     pieces: VecDeque<Vec<u8>>,
+    len: usize,
     sent_of_first: usize,
     is_held: bool,
 }
@@ -33,12 +34,13 @@ struct Pieces {
 impl Pieces {
     fn push(&mut self, bytes: &[u8]) {
         self.pieces.push_back(bytes.to_vec());
+        self.len += bytes.len();
     }
 }
 
 impl OutputBuffer for Pieces {
     fn len(&self) -> usize {
-        self.pieces.iter().map(Vec::len).sum::<usize>() - self.sent_of_first
+        self.len
     }
 
     fn slices<'a>(&'a self, out: &mut [IoSlice<'a>], bytes_max: usize) -> usize {
@@ -58,6 +60,7 @@ impl OutputBuffer for Pieces {
     }
 
     fn consume(&mut self, bytes: usize) {
+        self.len -= bytes;
         self.sent_of_first += bytes;
         while self.pieces.front().is_some_and(|piece| piece.len() <= self.sent_of_first) {
             self.sent_of_first -= self.pieces.pop_front().unwrap().len();

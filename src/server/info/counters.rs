@@ -4,10 +4,10 @@ use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use super::View;
-use super::text::Text;
+use super::text::{Text, safe};
 use crate::keyspace::Database;
 use crate::server::pubsub::Kind;
-use crate::server::{Pause, PauseKind};
+use crate::server::{Pause, PauseKind, TurnWork};
 
 /// The name of no replication stream.
 const NO_REPLID: &str = "0000000000000000000000000000000000000000";
@@ -138,6 +138,32 @@ fn work_of_the_loop(view: &View<'_>, text: &mut Text) {
         // No command waited longer than this for those of others.
         ("longest_turn_us", &turns.longest_turn_us),
     ]);
+    text.field("longest_turn", turn_work(view, &turns.longest_turn));
+    let [over_1ms, over_5ms, over_20ms] = &turns.turns_over;
+    text.fields(&[
+        ("turns_over_1ms", over_1ms),
+        ("turns_over_5ms", over_5ms),
+        ("turns_over_20ms", over_20ms),
+    ]);
+}
+
+/// `accepted=0,reads=1,bytes_read=14,commands=1,slowest=keys,slowest_us=12,...`
+fn turn_work(view: &View<'_>, work: &TurnWork) -> String {
+    let slowest = work.slowest.map(|(id, ns)| (&*view.state.registry.get(id).full_name, ns));
+    let (slowest, slowest_ns) = slowest.unwrap_or(("", 0));
+    format!(
+        "accepted={},reads={},bytes_read={},commands={},slowest={},slowest_us={},expired={},expire_us={},writes={},bytes_written={}",
+        work.accepted,
+        work.reads,
+        work.bytes_read,
+        work.commands,
+        safe(slowest),
+        slowest_ns / 1000,
+        work.expired,
+        work.expire_ns / 1000,
+        work.writes,
+        work.bytes_written,
+    )
 }
 
 pub(super) fn replication(view: &View<'_>, text: &mut Text) {

@@ -158,23 +158,23 @@ const ENCODINGS: &[Directive] = &[
 
 #[rustfmt::skip]
 const SNAPSHOTS: &[Directive] = &[
-    special("save", &SAVE, "3600 1 300 100 60 10000", "when to write a snapshot, \"\" for never").no_effect(),
-    checked_text("dbfilename", at!(dbfilename), "dump.rdb", check_dbfilename, "file name of the snapshot").protected().no_effect(),
-    flag("rdbcompression", at!(rdbcompression), "yes", "compress strings in snapshots").no_effect(),
-    flag("rdbchecksum", at!(rdbchecksum), "yes", "checksum of snapshots").immutable().no_effect(),
-    flag("stop-writes-on-bgsave-error", at!(stop_writes_on_bgsave_error), "yes", "refuse writes after a failed snapshot").no_effect(),
+    special("save", &SAVE, "3600 1 300 100 60 10000", "when to write a snapshot, \"\" for never"),
+    checked_text("dbfilename", at!(dbfilename), "dump.rdb", check_dbfilename, "file name of the snapshot").protected(),
+    flag("rdbcompression", at!(rdbcompression), "yes", "compress strings in snapshots"),
+    flag("rdbchecksum", at!(rdbchecksum), "yes", "checksum of snapshots").immutable(),
+    flag("stop-writes-on-bgsave-error", at!(stop_writes_on_bgsave_error), "yes", "refuse writes after a failed snapshot"),
 ];
 
 #[rustfmt::skip]
 const APPEND_ONLY: &[Directive] = &[
-    flag("appendonly", at!(appendonly), "no", "log every write").deny_loading().no_effect(),
-    checked_text("appendfilename", at!(appendfilename), "appendonly.aof", check_appendfilename, "base of the file names").immutable().no_effect(),
-    checked_text("appenddirname", at!(appenddirname), "appendonlydir", check_appenddirname, "directory of the files, inside dir").immutable().no_effect(),
-    choice("appendfsync", at!(appendfsync), "everysec", AppendFsync::CHOICES, "when to sync").no_effect(),
+    flag("appendonly", at!(appendonly), "yes", "log every write").deny_loading(),
+    checked_text("appendfilename", at!(appendfilename), "appendonly.aof", check_appendfilename, "base of the file names").immutable(),
+    checked_text("appenddirname", at!(appenddirname), "appendonlydir", check_appenddirname, "directory of the files, inside dir").immutable(),
+    choice("appendfsync", at!(appendfsync), "everysec", AppendFsync::CHOICES, "when to sync"),
     flag("no-appendfsync-on-rewrite", at!(no_appendfsync_on_rewrite), "no", "no sync during a rewrite").no_effect(),
-    number("auto-aof-rewrite-percentage", at!(auto_aof_rewrite_percentage), "100", (0, INT_MAX), "growth that starts a rewrite, 0 for never").no_effect(),
-    memory("auto-aof-rewrite-min-size", at!(auto_aof_rewrite_min_size), "64mb", (0, LONG_MAX), "least size for a rewrite").no_effect(),
-    flag("aof-load-truncated", at!(aof_load_truncated), "yes", "load a file whose last command is cut").no_effect(),
+    number("auto-aof-rewrite-percentage", at!(auto_aof_rewrite_percentage), "100", (0, INT_MAX), "growth that starts a rewrite, 0 for never"),
+    memory("auto-aof-rewrite-min-size", at!(auto_aof_rewrite_min_size), "64mb", (0, LONG_MAX), "least size for a rewrite"),
+    flag("aof-load-truncated", at!(aof_load_truncated), "yes", "load a file whose last command is cut"),
     flag("aof-use-rdb-preamble", at!(aof_use_rdb_preamble), "yes", "base file in RDB format").no_effect(),
     flag("aof-timestamp-enabled", at!(aof_timestamp_enabled), "no", "timestamps in the file").no_effect(),
 ];

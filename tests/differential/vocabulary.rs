@@ -84,9 +84,9 @@ const FLOATS: &[&[u8]] = &[
 const BAD_TIMES: &[&[u8]] =
     &[b"0", b"-1", b"abc", b"1.5", b"", b"9223372036854775807", b"-9223372036854775808"];
 
-/// A strategy for `<name>`. Panics on a name that is not in the vocabulary.
-pub fn word(name: &str) -> BoxedStrategy<Arg> {
-    match name {
+/// A strategy for the name of a key.
+fn key(name: &str) -> Option<BoxedStrategy<Arg>> {
+    Some(match name {
         "key" => prop_oneof![6 => list(&KEYS[..3]), 2 => list(&KEYS[3..])].boxed(),
         // Each type has a key where it is at home, and meets the others elsewhere.
         "list_key" => prop_oneof![3 => list(&[b"a"]), 2 => word("key")].boxed(),
@@ -94,6 +94,16 @@ pub fn word(name: &str) -> BoxedStrategy<Arg> {
         "set_key" => prop_oneof![3 => list(&[b"c"]), 2 => word("key")].boxed(),
         "zset_key" => prop_oneof![3 => list(&[b"key:1"]), 2 => word("key")].boxed(),
         "any_key" => prop_oneof![9 => word("key"), 1 => list(&[HUGE_KEY])].boxed(),
+        _ => return None,
+    })
+}
+
+/// A strategy for `<name>`. Panics on a name that is not in the vocabulary.
+pub fn word(name: &str) -> BoxedStrategy<Arg> {
+    if let Some(key) = key(name) {
+        return key;
+    }
+    match name {
         "value" => prop_oneof![8 => list(SMALL), 5 => list(INTEGERS), 2 => list(FLOATS), 2 => long()].boxed(),
         "huge_value" => Just(b"0123456789".repeat(2048)).boxed(),
         "integer" => prop_oneof![6 => list(&INTEGERS[..5]), 3 => list(INTEGERS)].boxed(),

@@ -171,12 +171,12 @@ const APPEND_ONLY: &[Directive] = &[
     checked_text("appendfilename", at!(appendfilename), "appendonly.aof", check_appendfilename, "base of the file names").immutable(),
     checked_text("appenddirname", at!(appenddirname), "appendonlydir", check_appenddirname, "directory of the files, inside dir").immutable(),
     choice("appendfsync", at!(appendfsync), "everysec", AppendFsync::CHOICES, "when to sync"),
-    flag("no-appendfsync-on-rewrite", at!(no_appendfsync_on_rewrite), "no", "no sync during a rewrite").no_effect(),
+    flag("no-appendfsync-on-rewrite", at!(no_appendfsync_on_rewrite), "no", "no sync during a rewrite"),
     number("auto-aof-rewrite-percentage", at!(auto_aof_rewrite_percentage), "100", (0, INT_MAX), "growth that starts a rewrite, 0 for never"),
     memory("auto-aof-rewrite-min-size", at!(auto_aof_rewrite_min_size), "64mb", (0, LONG_MAX), "least size for a rewrite"),
     flag("aof-load-truncated", at!(aof_load_truncated), "yes", "load a file whose last command is cut"),
     flag("aof-use-rdb-preamble", at!(aof_use_rdb_preamble), "yes", "base file in RDB format").no_effect(),
-    flag("aof-timestamp-enabled", at!(aof_timestamp_enabled), "no", "timestamps in the file").no_effect(),
+    flag("aof-timestamp-enabled", at!(aof_timestamp_enabled), "no", "timestamps in the file"),
 ];
 
 #[rustfmt::skip]

@@ -34,14 +34,22 @@ impl State {
         let Some(log) = &mut self.durability.log else { return };
         if !self.effects.is_empty() {
             let effects = self.effects.take();
-            log.add(&effects);
+            let now_s = self.now.unix_us / 1_000_000;
+            if self.config.aof_timestamp_enabled && self.durability.timestamp_s != now_s {
+                self.durability.timestamp_s = now_s;
+                log.add(&[format!("#TS:{now_s}\r\n").as_bytes(), &effects].concat());
+            } else {
+                log.add(&effects);
+            }
             self.effects.recycle(effects);
         }
         let now_us = self.now.monotonic_us;
         let step = log.flush(now_us);
         self.take_log_step(step);
         let Some(log) = &mut self.durability.log else { return };
-        let step = log.tick(now_us, false);
+        let hold_syncs =
+            self.config.no_appendfsync_on_rewrite && self.durability.snapshot.is_some();
+        let step = log.tick(now_us, hold_syncs);
         self.take_log_step(step);
         let Some(log) = &self.durability.log else { return };
         let (added, safe) = (log.added(), log.safe());
@@ -217,6 +225,27 @@ impl State {
                 Level::Warning,
                 format_args!("AOF write error looks solved, server can write again."),
             );
+        }
+    }
+
+    /// Somebody may have taken the log away, or cut it: then all data goes into a new one.
+    pub(in crate::server) fn look_at_log(&mut self) {
+        let Some(log) = &self.durability.log else { return };
+        if self.durability.snapshot.is_some() || log.is_busy() {
+            return;
+        }
+        let (Ok((len, links)), expected) = (log.file().0.facts(), log.file_len_written()) else {
+            return;
+        };
+        if links == 0 || len < expected {
+            let what = if links == 0 { "was removed" } else { "was cut" };
+            self.log(
+                Level::Warning,
+                format_args!(
+                    "The AOF file {what} by somebody else. Writing a new one from memory."
+                ),
+            );
+            self.durability.facts.rewrite_scheduled = true;
         }
     }
 

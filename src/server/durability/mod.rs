@@ -53,6 +53,8 @@ pub struct Durability {
     last_error_us: Option<u64>,
     /// Whether it was told that the running sync takes long.
     slow_sync_told: bool,
+    /// The second that the last timestamp in the log says.
+    timestamp_s: u64,
     /// Syncs that took so long that it was told.
     pub delayed_syncs: u64,
 }

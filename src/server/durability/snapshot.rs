@@ -498,6 +498,7 @@ impl State {
         if rewrite_due {
             self.log(Level::Notice, format_args!("Starting automatic rewriting of AOF"));
         }
+        self.look_at_log();
         self.durability.facts.save_scheduled |= save_due;
         self.durability.facts.rewrite_scheduled |= rewrite_due;
     }

@@ -1,8 +1,10 @@
 //! The log end to end, on a disk that fails and loses power.
 
 use std::io::ErrorKind;
+use std::path::Path;
 
 use crate::config::value::AppendFsync;
+use crate::persistence::disk::Disk as _;
 use crate::persistence::testing::{Fault, MemoryDisk};
 use crate::server::testing::TestServer;
 
@@ -402,6 +404,38 @@ fn the_log_can_be_turned_on_and_off_while_the_server_runs() {
     redis.run("SET c 1");
     drop(redis);
     start(&disk, AppendFsync::Everysec).run("EXISTS a b c").is(":2");
+}
+
+#[test]
+fn d35_a_log_that_somebody_has_removed_or_cut_is_written_anew() {
+    for removes in [true, false] {
+        let disk = MemoryDisk::default();
+        let mut redis = start(&disk, AppendFsync::Everysec);
+        redis.run("SET a 1").is("+OK");
+        redis.advance_ms(1);
+        match removes {
+            true => disk.remove(Path::new(LOG)).unwrap(),
+            false => disk.open(Path::new(LOG)).unwrap().truncate(3).unwrap(),
+        }
+        redis.advance_ms(200);
+        settle(&mut redis);
+        redis.run("SET b 1").is("+OK");
+        assert!(log_of(&redis).contains("by somebody else. Writing a new one from memory."));
+        drop(redis);
+        start(&disk, AppendFsync::Everysec).run("EXISTS a b").is(":2");
+    }
+}
+
+#[test]
+fn timestamps_are_comments_that_a_load_passes_over() {
+    let disk = MemoryDisk::default();
+    let mut redis = start(&disk, AppendFsync::No);
+    redis.run("CONFIG SET aof-timestamp-enabled yes").is("+OK");
+    redis.run("SET a 1").is("+OK");
+    let log = String::from_utf8(disk.bytes(LOG).unwrap()).unwrap();
+    assert!(log.contains("#TS:1700000000\r\n*"), "{log}");
+    drop(redis);
+    start(&disk, AppendFsync::No).run("GET a").is("$1 1");
 }
 
 #[test]

@@ -118,7 +118,10 @@ mod tests {
     use crate::server::testing::TestServer;
 
     fn server(disk: &MemoryDisk) -> TestServer {
-        let mut redis = TestServer::on_disk(disk, |config| config.dir = "data".into());
+        let mut redis = TestServer::on_disk(disk, |config| {
+            config.appendonly = false;
+            config.dir = "data".into();
+        });
         redis.server.open_files().unwrap();
         while redis.server.state.durability.loading.is_some() {
             redis.advance_ms(1);

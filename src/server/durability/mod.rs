@@ -8,12 +8,14 @@
 //! | `load` | reads them back, a part a turn |
 //! | `load_snapshot` | keys of a snapshot, into the keyspace |
 //! | `snapshot` | `BGSAVE`, `SAVE` and the base file of a rewritten log |
+//! | `schedule` | when it is time for a snapshot, and what came of the last ones |
 //! | `sink` | keys of the keyspace, as records of a snapshot |
 
 mod append;
 mod gate;
 mod load;
 mod load_snapshot;
+mod schedule;
 mod sink;
 mod snapshot;
 mod start;
@@ -24,8 +26,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use load::Loading;
+pub use schedule::SnapshotFacts;
 pub use sink::with_rdb_value;
-pub use snapshot::{Purpose, Snapshot, SnapshotFacts};
+pub use snapshot::{Purpose, Snapshot};
 
 use crate::persistence::aof::{Log, Manifest};
 use crate::persistence::disk::Disk;

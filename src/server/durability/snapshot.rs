@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::sink::RdbSink;
 use super::{LogPaths, SharedDisk};
-use crate::config::SavePoint;
 use crate::keyspace::Keyspace;
 use crate::log::Level;
 use crate::persistence::aof::Manifest;
@@ -69,60 +68,6 @@ pub struct Snapshot {
     /// The files of the log when it is done.
     manifest: Manifest,
     history: Vec<String>,
-}
-
-/// What came of snapshots.
-#[derive(Debug)]
-pub struct SnapshotFacts {
-    /// Unix time of the last save.
-    pub last_save_s: u64,
-    /// Whether the last save worked.
-    pub save_ok: bool,
-    /// Whether the last rewrite worked.
-    pub rewrite_ok: bool,
-    /// Seconds that the last save took.
-    pub save_s: Option<u64>,
-    /// Seconds that the last rewrite took.
-    pub rewrite_s: Option<u64>,
-    /// Keys that were loaded from a snapshot.
-    pub keys_loaded: u64,
-    /// Saves that worked.
-    pub saves: u64,
-    /// Rewrites that worked.
-    pub rewrites: u64,
-    /// Rewrites that failed since one worked.
-    pub rewrite_failures: u64,
-    /// Monotonic time before which no failed snapshot is tried again.
-    pub retry_us: u64,
-    /// Length of the log's files after the last rewrite, or at the start.
-    pub base_len: u64,
-    /// Offset of the log at that time.
-    pub base_added: u64,
-    /// A rewrite begins when the snapshot that is running has ended.
-    pub rewrite_scheduled: bool,
-    /// A save begins when the snapshot that is running has ended.
-    pub save_scheduled: bool,
-}
-
-impl Default for SnapshotFacts {
-    fn default() -> Self {
-        Self {
-            last_save_s: 0,
-            save_ok: true,
-            rewrite_ok: true,
-            save_s: None,
-            rewrite_s: None,
-            keys_loaded: 0,
-            saves: 0,
-            rewrites: 0,
-            rewrite_failures: 0,
-            retry_us: 0,
-            base_len: 0,
-            base_added: 0,
-            rewrite_scheduled: false,
-            save_scheduled: false,
-        }
-    }
 }
 
 /// Time before a failed snapshot is tried again.
@@ -459,48 +404,6 @@ impl State {
         while !keyspace.snapshot_step(usize::MAX).1 {}
         // It is overwritten by the next one if it stays.
         let _ = self.environment.disk().remove(&snapshot.temporary);
-    }
-
-    /// Unix time of the last save, or of the start.
-    pub fn last_save_s(&self) -> u64 {
-        self.durability.facts.last_save_s.max(self.started.unix_us / 1_000_000)
-    }
-
-    /// Whether it is time for a snapshot, by the save points or by the growth of the log.
-    pub(in crate::server) fn schedule_snapshots(&mut self) {
-        let now_us = self.now.monotonic_us;
-        let since_s = (self.now.unix_us / 1_000_000).saturating_sub(self.last_save_s());
-        let added = self.durability.log.as_ref().map(|log| log.added());
-        let durability = &self.durability;
-        if durability.snapshot.is_some()
-            || durability.loading.is_some()
-            || now_us < durability.facts.retry_us
-        {
-            return;
-        }
-        let dirty = self.dirty;
-        let is_due = |point: &SavePoint| dirty >= point.changes && since_s > point.seconds;
-        let save_due = self.config.save.iter().any(is_due);
-        let rewrite_due = added.is_some_and(|added| {
-            let base_len = durability.facts.base_len.max(1);
-            let grown = added.saturating_sub(durability.facts.base_added);
-            let percent = u64::from(self.config.auto_aof_rewrite_percentage);
-            percent > 0
-                && durability.facts.base_len + grown > self.config.auto_aof_rewrite_min_size
-                && grown.saturating_mul(100) / base_len >= percent
-        });
-        if save_due {
-            self.log(
-                Level::Notice,
-                format_args!("{dirty} changes in {since_s} seconds. Saving..."),
-            );
-        }
-        if rewrite_due {
-            self.log(Level::Notice, format_args!("Starting automatic rewriting of AOF"));
-        }
-        self.look_at_log();
-        self.durability.facts.save_scheduled |= save_due;
-        self.durability.facts.rewrite_scheduled |= rewrite_due;
     }
 
     fn rdb_writer(&self, format: Format) -> Writer {

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
 
 # program:package
-readonly NEEDED="cc:build-essential redis-server:redis-server redis-cli:redis-tools tclsh:tcl strace:strace ip:iproute2 python3:python3 valgrind:valgrind"
+readonly NEEDED="cc:build-essential redis-server:redis-server redis-cli:redis-tools tclsh:tcl strace:strace ip:iproute2 python3:python3 valgrind:valgrind mkfs.ext4:e2fsprogs prlimit:util-linux"
 
 missing_packages() {
     local pair

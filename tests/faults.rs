@@ -8,45 +8,22 @@ use std::process::Command;
 use std::time::Duration;
 
 use support::connection::encode_line;
-use support::{
-    Raw, TestServer, exclusive, process, skipped, testing_another_server, wait_until, works,
-};
-
-/// Whether `strace` is here and may trace.
-fn can_inject() -> bool {
-    works("strace", &["-qq", "-o", "/dev/null", "true"])
-}
-
-/// Starts the server as the tracee of a `strace` that injects `faults` and notes what it injected in the returned file.
-fn start_injected(name: &str, faults: &[String]) -> (TestServer, std::path::PathBuf) {
-    let trace =
-        std::env::temp_dir().join(format!("mini-redis-{name}-{}.strace", std::process::id()));
-    let trace_name = trace.to_string_lossy().into_owned();
-    // `-D`: the server is our child, `strace` is not, so that process ids and signals are the server's.
-    let mut wrapper = vec!["strace", "-D", "-f", "-qq", "-o", &trace_name];
-    for fault in faults {
-        wrapper.extend(["-e", fault]);
-    }
-    (TestServer::start_under(&wrapper, &[]), trace)
-}
-
-/// How many faults were injected.
-fn injected(trace: &std::path::Path) -> usize {
-    std::fs::read_to_string(trace).map_or(0, |text| text.matches("(INJECTED)").count())
-}
+use support::strace::{Trace, can_trace};
+use support::{Raw, TestServer, exclusive, process, skipped, testing_another_server, wait_until};
 
 #[test]
 fn l03_failing_accept_does_not_stop_accepting() {
-    if !can_inject() {
+    if !can_trace() {
         return skipped("L03", "strace is missing or may not trace");
     }
     for error in ["ECONNABORTED", "EPERM", "ENFILE", "EMFILE"] {
         let faults = [
-            "trace=accept4,accept".to_string(),
-            format!("inject=accept4:error={error}:when=2+2"),
-            format!("inject=accept:error={error}:when=2+2"),
+            "trace=accept4,accept",
+            &format!("inject=accept4:error={error}:when=2+2"),
+            &format!("inject=accept:error={error}:when=2+2"),
         ];
-        let (mut server, trace) = start_injected(&format!("l03-{error}"), &faults);
+        let trace = Trace::new(&faults);
+        let mut server = TestServer::start_under(&trace.wrapper(), &[]);
         // Twenty at once: the queue is not empty when accept fails, and nothing new comes to wake the loop.
         let mut clients: Vec<Raw> = (0..20).map(|_| server.connect()).collect();
         for client in &mut clients {
@@ -55,15 +32,14 @@ fn l03_failing_accept_does_not_stop_accepting() {
         for client in &mut clients {
             client.expect("+PONG\r\n");
         }
-        assert!(injected(&trace) > 0, "no accept failed with {error}");
+        assert!(trace.injected() > 0, "no accept failed with {error}");
         server.expect_alive();
-        let _ = std::fs::remove_file(trace);
     }
 }
 
 #[test]
 fn l22_failing_reads_and_writes_end_one_client_each() {
-    if !can_inject() {
+    if !can_trace() {
         return skipped("L22", "strace is missing or may not trace");
     }
     // Redis uses the calls for files on its sockets too. Ours must keep them for files, where an error means more.
@@ -76,7 +52,9 @@ fn l22_failing_reads_and_writes_end_one_client_each() {
     for (call, error) in calls.iter().zip(["ECONNRESET", "EPIPE", "ETIMEDOUT"]) {
         faults.push(format!("inject={call}:error={error}:when=40+7"));
     }
-    let (mut server, trace) = start_injected("l22", &faults);
+    let faults: Vec<&str> = faults.iter().map(String::as_str).collect();
+    let trace = Trace::new(&faults);
+    let mut server = TestServer::start_under(&trace.wrapper(), &[]);
     let fds_before = process::fd_count(server.pid());
     let mut cut_off = 0;
     for i in 0..150 {
@@ -92,7 +70,7 @@ fn l22_failing_reads_and_writes_end_one_client_each() {
         assert!(replies.chunks(5).all(|reply| b"+OK\r\n".starts_with(reply)), "a strange reply");
         cut_off += usize::from(replies.len() < 16 * 5);
     }
-    let injected = injected(&trace);
+    let injected = trace.injected();
     assert!(injected > 0 && cut_off > 0, "{injected} faults injected, {cut_off} clients cut off");
     wait_until("all clients are gone", || process::fd_count(server.pid()) <= fds_before);
     assert!(server.is_running(), "{}", server.log());
@@ -105,7 +83,6 @@ fn l22_failing_reads_and_writes_end_one_client_each() {
         }
     });
     assert!(alive, "nobody is served any more");
-    let _ = std::fs::remove_file(trace);
 }
 
 #[test]

@@ -1,26 +1,19 @@
 //! RDB files and DUMP payloads go both ways between us and real servers: Redis 7.0, Redis 8 and Valkey 9.
-//!
-//! ```text
-//! MINI_REDIS_PEERS    a folder with redis8-server and valkey-server, instead of ~/.cache/redis-peers
-//! ```
-//! `redis-server` 7.0 is looked for on PATH, the others there, too. A peer that is missing is skipped with a line.
+//! A peer that is missing is skipped with a line.
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use mini_redis::persistence::rdb::{
     Encoder, Event, Format, Key, Limits, Reader, Recency, ValueRef, Writer, dump, restore,
 };
 use mini_redis::types::limits::PackedLimits;
 use mini_redis::types::list::NodeLimit;
+use support::keyspace::{Content, Keyspace, LATER_MS, content_of, fill, keyspace_of, one};
+use support::peers::find_peer;
 use support::{Raw, TestServer, skipped, works};
-
-/// A point in time that is far away.
-const LATER_MS: i64 = 4_000_000_000_000;
 
 /// A kind of server that can be there or not.
 struct PeerKind {
@@ -57,19 +50,6 @@ const VALKEY_9: PeerKind = PeerKind {
     has_field_expiry: true,
 };
 
-/// What is in a key.
-#[derive(Clone, PartialEq, Debug)]
-enum Content {
-    String(Vec<u8>),
-    List(Vec<Vec<u8>>),
-    Set(BTreeSet<Vec<u8>>),
-    SortedSet(Vec<(Vec<u8>, f64)>),
-    Hash(BTreeMap<Vec<u8>, (Vec<u8>, Option<i64>)>),
-}
-
-/// Database and name of a key, and what it has: its content and its expire time.
-type Keyspace = BTreeMap<(u64, Vec<u8>), (Content, Option<i64>)>;
-
 /// The limits of Redis 7.0.
 fn limits() -> Limits {
     Limits {
@@ -84,25 +64,9 @@ fn limits() -> Limits {
 }
 
 impl PeerKind {
-    /// Where a program of it is: on PATH, or in the folder of peers.
-    fn path(&self, program: &str) -> Option<String> {
-        let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-        let folder = std::env::var_os("MINI_REDIS_PEERS")
-            .map_or_else(|| home.join(".cache/redis-peers"), PathBuf::from);
-        let inside = folder.join(program).to_string_lossy().into_owned();
-        let is_it = |path: &String| {
-            let output = Command::new(path).arg("--version").output();
-            output.is_ok_and(|output| {
-                String::from_utf8_lossy(&output.stdout).contains(self.version)
-                    || program == self.check
-            })
-        };
-        [program.to_string(), inside].into_iter().find(is_it)
-    }
-
     /// A server with the files of a folder, if there is the program.
     fn start(&self, test: &str, folder: &Path) -> Option<TestServer> {
-        let Some(path) = self.path(self.program) else {
+        let Some(path) = find_peer(self.program, self.version) else {
             skipped(test, &format!("{} ({}) is not there", self.program, self.version));
             return None;
         };
@@ -113,7 +77,7 @@ impl PeerKind {
 
     /// Asserts that its checker finds nothing wrong with a file.
     fn check(&self, file: &Path) {
-        let Some(path) = self.path(self.check) else { return };
+        let Some(path) = find_peer(self.check, "") else { return };
         assert!(works(&path, &[file.to_str().expect("a name of ours")]), "{path} finds errors");
     }
 }
@@ -124,134 +88,6 @@ fn folder(name: &str) -> PathBuf {
     let _ = fs::remove_dir_all(&folder); // there is one only after a run that failed
     fs::create_dir_all(&folder).expect("the target folder is ours");
     folder
-}
-
-/// Keys of every type and encoding.
-fn fill(client: &mut Raw, has_field_expiry: bool) {
-    let mut run = |words: &[&str]| {
-        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-        let reply = client.command(&words);
-        assert!(!reply.is_error(), "{:?}", reply.wire());
-    };
-    let long = "0123456789".repeat(1000);
-    let text: String = (0..5000).map(|n| format!("{} ", n * n % 97)).collect();
-    for (key, value) in [
-        ("s:empty", ""),
-        ("s:text", "hello"),
-        ("s:8", "-100"),
-        ("s:16", "30000"),
-        ("s:32", "-2000000000"),
-        ("s:64", "9223372036854775807"),
-        ("s:zeros", "007"),
-        ("s:run", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
-        ("s:mixed", "aaaaaaaaaaaaaaaaaaaaaaabaaaaaaaaaaaaaaaaaaaaabcd"),
-        ("s:long", &long),
-        ("s:prose", &text),
-    ] {
-        run(&["SET", key, value]);
-    }
-    run(&["SET", "s:expires", "soon", "PXAT", &LATER_MS.to_string()]);
-    let names: Vec<String> = (0..1500).map(|n| format!("member:{}", n * 7919 % 100_000)).collect();
-    for (key, count) in [("few", 3), ("some", 120), ("many", 700)] {
-        for (n, name) in names.iter().take(count).enumerate() {
-            let (number, score) = (n.to_string(), (n as f64 / 4.0 - 7.0).to_string());
-            run(&["RPUSH", &format!("l:{key}"), name]);
-            run(&["SADD", &format!("x:{key}"), name]);
-            run(&["SADD", &format!("i:{key}"), &(n * n * 1_000_003).to_string()]);
-            run(&["ZADD", &format!("z:{key}"), &score, name]);
-            run(&["HSET", &format!("h:{key}"), name, &number]);
-        }
-    }
-    run(&["RPUSH", "l:plain", "a", &long, "b", "12"]);
-    run(&["ZADD", "z:edges", "inf", "a", "-inf", "b", "1e100", "c", "0.1", "d", "-17", "e"]);
-    run(&["HSET", "h:long", "field", &long[..100], "other", ""]);
-    run(&["PEXPIREAT", "h:long", &LATER_MS.to_string()]);
-    if has_field_expiry {
-        run(&["HSET", "e:few", "a", "1", "b", "2", "c", "3"]);
-        run(&["HPEXPIREAT", "e:few", &(LATER_MS + 5).to_string(), "FIELDS", "1", "b"]);
-        run(&["HPEXPIREAT", "e:few", &LATER_MS.to_string(), "FIELDS", "1", "c"]);
-        for (n, name) in names.iter().take(700).enumerate() {
-            run(&["HSET", "e:many", name, "v"]);
-            if n % 3 == 0 {
-                let at_ms = (LATER_MS + n as i64).to_string();
-                run(&["HPEXPIREAT", "e:many", &at_ms, "FIELDS", "1", name]);
-            }
-        }
-    }
-    run(&["SELECT", "3"]);
-    run(&["SET", "s:elsewhere", "x"]);
-    run(&["SELECT", "0"]);
-}
-
-/// The values in a reply that has no nesting.
-fn values(client: &mut Raw, command: &[&[u8]]) -> Vec<Vec<u8>> {
-    let reply = client.command(command);
-    assert!(!reply.is_error(), "{:?}", reply.wire());
-    let (mut values, mut rest) = (Vec::new(), &reply.0[..]);
-    while let Some(end) = rest.windows(2).position(|pair| pair == b"\r\n") {
-        let (line, after) = (&rest[..end], &rest[end + 2..]);
-        rest = after;
-        if line[0] == b'$' {
-            let len: usize = String::from_utf8_lossy(&line[1..]).parse().expect("a length");
-            values.push(rest[..len].to_vec());
-            rest = &rest[len + 2..];
-        } else if line[0] != b'*' {
-            values.push(line[1..].to_vec());
-        }
-    }
-    values
-}
-
-fn one(client: &mut Raw, command: &[&[u8]]) -> Vec<u8> {
-    values(client, command).pop().expect("a value")
-}
-
-fn number<N: std::str::FromStr>(text: &[u8]) -> N {
-    String::from_utf8_lossy(text).parse().ok().expect("a number")
-}
-
-/// All that a server has.
-fn keyspace_of(client: &mut Raw, has_field_expiry: bool) -> Keyspace {
-    let mut keyspace = Keyspace::new();
-    for db in [0, 3] {
-        client.run(&format!("SELECT {db}")).is("+OK");
-        for key in values(client, &[b"KEYS", b"*"]) {
-            let expire_at_ms: i64 = number(&one(client, &[b"PEXPIRETIME", &key]));
-            let content = content_of(client, &key, has_field_expiry);
-            keyspace.insert((db, key), (content, (expire_at_ms >= 0).then_some(expire_at_ms)));
-        }
-    }
-    client.run("SELECT 0").is("+OK");
-    keyspace
-}
-
-fn content_of(client: &mut Raw, key: &[u8], has_field_expiry: bool) -> Content {
-    match &one(client, &[b"TYPE", key])[..] {
-        b"string" => Content::String(one(client, &[b"GET", key])),
-        b"list" => Content::List(values(client, &[b"LRANGE", key, b"0", b"-1"])),
-        b"set" => Content::Set(values(client, &[b"SMEMBERS", key]).into_iter().collect()),
-        b"zset" => {
-            let pairs = values(client, &[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"]);
-            let pairs = pairs.as_chunks().0.iter();
-            Content::SortedSet(
-                pairs.map(|[member, score]| (member.clone(), number(score))).collect(),
-            )
-        }
-        _ => {
-            let pairs = values(client, &[b"HGETALL", key]);
-            let mut fields = BTreeMap::new();
-            for [name, value] in pairs.as_chunks().0 {
-                let expire_at_ms = if has_field_expiry {
-                    number(&one(client, &[b"HPEXPIRETIME", key, b"FIELDS", b"1", name]))
-                } else {
-                    -1
-                };
-                let expire_at_ms = (expire_at_ms >= 0).then_some(expire_at_ms);
-                fields.insert(name.clone(), (value.clone(), expire_at_ms));
-            }
-            Content::Hash(fields)
-        }
-    }
 }
 
 fn content(value: ValueRef<'_>) -> Content {

@@ -69,12 +69,29 @@ impl Disk for RealDisk {
     }
 
     fn make_directory(&self, path: &Path) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(path)
+        make_directory(path)
     }
 
     fn names(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
         std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect()
     }
+}
+
+/// Makes a directory, and those it is in, for their owner only, and brings their names to the device: what is synced in
+/// a directory is of no use if the directory itself is gone after a power cut. Nothing if it is there.
+pub fn make_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    make_directory(parent)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        // Somebody else was quicker.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        result => result?,
+    }
+    File::open(parent)?.sync_all()
 }
 
 /// The threads that run jobs, one a lane. They end with it.

@@ -1,12 +1,12 @@
 //! From the command line to a running loop, and out of it again with an exit status.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::{File, OpenOptions};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::disk::make_directory;
 use super::environment::ProcessEnvironment;
 use super::limits::raise_open_files;
 use crate::config::Config;
@@ -93,7 +93,7 @@ fn listen_and_run(config: Config, file: Option<PathBuf>, mut logger: Logger) -> 
 /// Makes the data directory, for its owner only, and sees that the log can be written.
 fn make_data_directory(config: &Config) -> Result<(), String> {
     let directory = &config.dir;
-    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| {
+    make_directory(directory).map_err(|error| {
         format!("Can't make the data directory '{}' (dir): {error}", directory.display())
     })?;
     if let Some(path) = log_file(config) {

@@ -36,6 +36,8 @@ const BYTES_PER_CLOCK_READ: usize = 16 * 1024;
 const BYTES_PER_CLIENT: usize = 1024;
 /// A wait that ends so much after its timeout was held up by something: the process was stopped, or the machine was.
 const LATE_US: u64 = 100_000;
+/// How long the process waits at its exit for peers to take what they are still to be sent.
+const FLUSH_AT_EXIT_US: u64 = 2_000_000;
 /// How long the process waits at its exit for peers to close, so that they have read their last reply.
 const LINGER_AT_EXIT_US: u64 = 200_000;
 
@@ -120,6 +122,7 @@ impl EventLoop {
     pub fn run(&mut self, service: &mut impl Service) -> io::Result<i32> {
         loop {
             if let Some(code) = self.turn(service)? {
+                self.finish_flushing(service)?;
                 self.finish_lingering()?;
                 return Ok(code);
             }
@@ -353,6 +356,24 @@ impl EventLoop {
         self.batch.clear();
         self.accept_pause.end(); // there are file descriptors again
         self.timer_due_us = Some(0); // what the service did about it may need an `end_turn`: do not wait
+    }
+
+    /// Sends the rest to connections that are closed after it, as long as their peers read.
+    fn finish_flushing(&mut self, service: &mut impl Service) -> io::Result<()> {
+        let deadline_us = monotonic_us().saturating_add(FLUSH_AT_EXIT_US);
+        loop {
+            let now_us = monotonic_us();
+            if !self.table.is_flushing() || now_us >= deadline_us {
+                return Ok(());
+            }
+            let can_go_on = !self.table.writable.is_empty() || self.lingering.has_work();
+            let left_us = if can_go_on { 0 } else { deadline_us - now_us };
+            self.wait(Some(Duration::from_micros(left_us)))?;
+            self.note_events();
+            self.write_pending_clients(service);
+            self.close_doomed_clients(service);
+            self.lingering.discard(&mut self.buffer, now_us);
+        }
     }
 
     /// Gives peers the time to read their last reply before the process ends and the kernel resets what is open.

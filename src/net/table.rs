@@ -155,6 +155,11 @@ impl Table {
         }
     }
 
+    /// Whether a connection waits for its output to leave. O(connections).
+    pub fn is_flushing(&self) -> bool {
+        self.slots.iter().flatten().any(|connection| matches!(connection.phase, Phase::Flushing))
+    }
+
     /// Marks a connection to be closed at the end of the turn. The first reason stands.
     pub fn doom(&mut self, token: Token, why: Disconnect, linger: bool) {
         let Some(connection) = self.get_mut(token) else { return };

@@ -65,7 +65,10 @@ impl Service for Server {
     }
 
     fn received(&mut self, token: Token, bytes: &[u8]) {
-        self.receive(token, bytes);
+        // Whoever has come in after the shutdown is not served any more.
+        if self.state.actions.exit.is_none() {
+            self.receive(token, bytes);
+        }
     }
 
     fn owes_reply(&mut self, token: Token) -> bool {

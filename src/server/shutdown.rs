@@ -10,6 +10,7 @@ use crate::config::ShutdownFlags;
 use crate::config::value::{SHUTDOWN_FORCE, SHUTDOWN_NOSAVE, SHUTDOWN_SAVE};
 use crate::keyspace::Keyspace;
 use crate::log::Level;
+use crate::net::Token;
 
 /// How the process is to end.
 #[derive(Clone, Copy, Default, Debug)]
@@ -51,6 +52,9 @@ impl State {
         }
         self.actions.stop_accepting = true;
         self.actions.exit = Some(0);
+        // What would be executed from here on would be answered and not in the log.
+        let tokens: Vec<Token> = self.clients.iter().map(|client| client.token).collect();
+        tokens.into_iter().for_each(|token| self.close_after_write(token));
         self.log(Level::Warning, format_args!("Mini-Redis is now ready to exit, bye bye..."));
         Ok(())
     }
@@ -75,7 +79,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use crate::net::{Service as _, Signal};
+    use crate::net::{Close, Service as _, Signal};
     use crate::server::testing::TestServer;
 
     #[test]
@@ -93,11 +97,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_executed_in_the_last_turn_is_answered() {
+    fn s01_after_a_signal_nothing_is_executed_that_the_log_would_not_have() {
         let mut redis = TestServer::new();
-        redis.server.signal(Signal::Terminate);
         redis.run("SET k v").is("+OK");
+        redis.server.signal(Signal::Terminate);
+        redis.run("SET k w").is("");
         assert_eq!(redis.actions.exit, Some(0));
-        assert!(redis.actions.close.is_empty(), "the loop ends connections when all is sent");
+        let is_flushed = |(_, close): &(_, Close)| *close == Close::AfterWrite;
+        assert!(redis.actions.close.iter().all(is_flushed) && redis.actions.close.len() == 1);
     }
 }

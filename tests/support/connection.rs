@@ -136,6 +136,17 @@ impl Raw {
         }
     }
 
+    /// The next reply, if it comes within so many milliseconds. None: the server is silent, or has hung up.
+    pub fn reply_within_ms(&mut self, limit_ms: u64) -> Option<Reply> {
+        let deadline = Instant::now() + Duration::from_millis(limit_ms);
+        loop {
+            if let Some(len) = reply_len(&self.received) {
+                return Some(Reply(self.received.drain(..len).collect()));
+            }
+            let Received::Bytes = self.receive(deadline) else { return None };
+        }
+    }
+
     /// The next bytes are exactly `expected`.
     #[track_caller]
     pub fn expect(&mut self, expected: impl AsRef<[u8]>) {
@@ -243,6 +254,13 @@ impl Reply {
     #[track_caller]
     pub fn is(&self, expected: &str) {
         assert_eq!(self.wire(), expected);
+    }
+
+    /// The reply on the wire begins so.
+    #[track_caller]
+    pub fn starts(&self, expected: &str) {
+        let wire = self.wire();
+        assert!(wire.starts_with(expected), "{wire:?} does not begin with {expected:?}");
     }
 
     /// The reply on the wire without its last line end, unprintable bytes escaped.

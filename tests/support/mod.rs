@@ -7,8 +7,13 @@
 #![allow(dead_code)]
 
 pub mod connection;
+pub mod data;
+pub mod drive;
+pub mod keyspace;
+pub mod peers;
 pub mod process;
 pub mod server;
+pub mod strace;
 
 use std::fs::File;
 use std::io::Write;

@@ -3,6 +3,12 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+/// Whether the process is there and has not ended.
+pub fn exists(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with(['Z', 'X']))
+}
+
 /// Resident memory in bytes.
 pub fn rss_bytes(pid: u32) -> u64 {
     status_kb(pid, "VmRSS:") * 1024

@@ -101,9 +101,13 @@ impl TestServer {
             std::thread::sleep(Duration::from_millis(2));
         }
         let mut client = self.connect();
-        client.send("PING\r\n");
-        let answer = client.reply().wire();
-        assert!(answer == "+PONG" || answer.starts_with("-NOAUTH"), "PING answered with {answer}");
+        let mut answer = String::new();
+        let loaded = holds_within(DEADLINE, || {
+            answer = client.run("PING").wire();
+            !answer.starts_with("-LOADING")
+        });
+        let ready = loaded && (answer == "+PONG" || answer.starts_with("-NOAUTH"));
+        assert!(ready, "PING answered with {answer}");
         Ok(self)
     }
 
@@ -155,6 +159,19 @@ impl TestServer {
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).expect("the server lives");
+    }
+
+    /// Ends the process as a crash does: between any two instructions.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it is our child");
+        self.child.wait().expect("it is our child");
+    }
+
+    /// Waits until the process has said that it is ready, or has ended, and says whether it has ended.
+    pub fn dies_before_it_is_ready(&mut self) -> bool {
+        let ready = || self.log().contains("Ready to accept connections");
+        assert!(holds_within(DEADLINE, || ready() || !process::exists(self.pid())), "neither");
+        !ready()
     }
 
     /// Whether the process still runs.

@@ -31,6 +31,18 @@ impl State {
     /// Hands the effects of this turn to the log; what depends on more than it has reached waits.
     pub(in crate::server) fn hand_to_log(&mut self) {
         self.effects.settle();
+        self.advance_log();
+        if self.durability.is_over {
+            // Whatever was executed after the failure, in its turn, is in no file.
+            self.hold_replies(u64::MAX);
+            self.actions.write.clear();
+        }
+    }
+
+    fn advance_log(&mut self) {
+        // Where writes are refused since before this turn, there is none in it whose reply could tell too much, and
+        // nobody knows when the log will get on: reads and refusals leave.
+        let refusing = self.durability.refusal.is_some();
         let Some(log) = &mut self.durability.log else { return };
         if !self.effects.is_empty() {
             let effects = self.effects.take();
@@ -56,7 +68,7 @@ impl State {
         if !self.durability.gates.is_empty() {
             self.release_replies(safe);
         }
-        if safe < added {
+        if safe < added && !refusing {
             self.hold_replies(added);
         }
         self.watch_slow_sync(now_us);
@@ -209,7 +221,7 @@ impl State {
     /// Ends the process at the end of the turn. No reply that depends on the log leaves any more.
     fn die(&mut self) {
         self.durability.log = None;
-        self.actions.write.clear();
+        self.durability.is_over = true;
         self.actions.stop_accepting = true;
         self.actions.exit = Some(1);
     }

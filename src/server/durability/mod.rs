@@ -48,6 +48,8 @@ pub struct Durability {
     pub snapshot: Option<Box<Snapshot>>,
     /// What came of snapshots.
     pub facts: SnapshotFacts,
+    /// The log has failed for good: the process ends with the turn, and nothing more is answered.
+    is_over: bool,
     /// The files that were there at the start are loaded.
     pub started: bool,
     /// Why writes are refused, in the words of the reply.

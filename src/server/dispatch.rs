@@ -250,6 +250,7 @@ impl State {
     ) -> Result<CommandId, Refused> {
         let client = self.clients.get(token);
         let (authenticated, in_multi) = (client.authenticated, client.transaction.is_some());
+        let is_only_subscriber = client.is_only_subscriber();
         let found = match known.or_else(|| self.registry.find(args.bytes(0))) {
             Some(id) => self.find_subcommand(id, args),
             None => Err(unknown_command(args)),
@@ -273,22 +274,11 @@ impl State {
             let text = "ERR Command not allowed inside a transaction";
             return error(Some(id), CommandError::Text(text));
         }
-        if self.durability.loading.is_some() && !self.runs_while_loading(token, id) {
-            let refusal = "LOADING Redis is loading the dataset in memory";
-            return error(Some(id), CommandError::Text(refusal));
-        }
-        if let Some(refusal) = self.unsaved_refusal(flags) {
+        let something_is_refused = self.durability.refuses_something() || self.config.maxmemory > 0;
+        if something_is_refused && let Some(refusal) = self.refusal(token, id) {
             return error(Some(id), refusal);
         }
-        if let Some(refusal) = &self.durability.refusal
-            && (self.flags_of(token, id).has(WRITE) || self.registry.get(id).command.name == "ping")
-        {
-            return error(Some(id), CommandError::Message(refusal.clone()));
-        }
-        if self.config.maxmemory > 0 && self.needs_memory(token, id) && self.out_of_memory() {
-            return error(Some(id), CommandError::OutOfMemory);
-        }
-        if self.clients.get(token).is_only_subscriber() && !flags.has(WHILE_SUBSCRIBED) {
+        if is_only_subscriber && !flags.has(WHILE_SUBSCRIBED) {
             return error(Some(id), not_while_subscribed(&self.registry.get(id).full_name));
         }
         Ok(id)
@@ -317,6 +307,26 @@ impl State {
                     .concat(),
             )
         })
+    }
+
+    /// Why a command is refused in the state that the server is in.
+    #[cold]
+    fn refusal(&mut self, token: Token, id: CommandId) -> Option<CommandError> {
+        if self.durability.loading.is_some() && !self.runs_while_loading(token, id) {
+            return Some(CommandError::Text("LOADING Redis is loading the dataset in memory"));
+        }
+        let flags = self.flags_of(token, id);
+        if let Some(refusal) = self.unsaved_refusal(flags) {
+            return Some(refusal);
+        }
+        if let Some(refusal) = &self.durability.refusal
+            && (flags.has(WRITE) || self.registry.get(id).command.name == "ping")
+        {
+            return Some(CommandError::Message(refusal.clone()));
+        }
+        let out_of_memory =
+            self.config.maxmemory > 0 && self.needs_memory(token, id) && self.out_of_memory();
+        out_of_memory.then_some(CommandError::OutOfMemory)
     }
 
     /// Whether a write is refused because the last snapshot could not be written.

@@ -70,6 +70,12 @@ impl Durability {
         self.snapshot.as_ref().is_some_and(|snapshot| snapshot.purpose == Purpose::Save)
     }
 
+    /// Whether some commands are refused because of it.
+    #[inline]
+    pub fn refuses_something(&self) -> bool {
+        self.loading.is_some() || self.refusal.is_some() || !self.facts.save_ok
+    }
+
     /// Whether the log is being rewritten.
     pub fn is_rewriting(&self) -> bool {
         self.snapshot.as_ref().is_some_and(|snapshot| snapshot.purpose == Purpose::Rewrite)

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! bin        server, proxy, client: flags -> Config -> run()
+//! cli        the command-line client: replies as text, the prompt
 //! host       the server as a process: clock, files, signals
 //! server     owns all state; given (client, bytes, now) it fills reply buffers: no socket, no clock, no file
 //! commands   one command = one table row + one small function
@@ -15,6 +16,7 @@
 //! ```
 //! Imports point down only; `net` and `resp` know nothing of the server.
 
+pub mod cli;
 pub mod clock;
 pub mod command_syntax;
 pub mod commands;

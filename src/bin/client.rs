@@ -1,11 +1,7 @@
-//! The client. It is not built yet.
+//! The client: `client [host:port] [command args...]`; without a command, a prompt.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    eprintln!(
-        "client: not built yet in version {}; see README.md for what there is",
-        mini_redis::version::VERSION
-    );
-    ExitCode::FAILURE
+    mini_redis::cli::run(std::env::args_os())
 }

@@ -1,0 +1,194 @@
+//! Replies as text. Bytes are redis-cli's for RESP2; where RESP3 or a hostile server go beyond what redis-cli knows, the text
+//! stays readable, valid JSON stays valid, and a terminal gets no control characters but from a raw value.
+
+mod json;
+mod typed;
+
+use super::failure::Failure;
+use crate::config::words::quoted;
+use crate::resp::Value;
+use std::io::Write;
+
+/// How replies are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// For people: strings in quotes, `(integer) 1`, numbered elements.
+    Typed {
+        /// With colours.
+        colours: bool,
+    },
+    /// Values as they are, one a line.
+    Raw,
+    /// `"a",1,NULL` on one line.
+    Csv,
+    /// A JSON value on one line.
+    Json,
+}
+
+impl Format {
+    /// Appends the reply and what ends it.
+    pub fn append(self, out: &mut Vec<u8>, value: &Value) {
+        match self {
+            Self::Typed { colours } => typed::append(out, value, colours),
+            Self::Raw => append_raw(out, value),
+            Self::Csv => append_csv(out, value),
+            Self::Json => json::append(out, value),
+        }
+        if !matches!(self, Self::Typed { .. }) {
+            out.push(b'\n');
+        }
+    }
+
+    /// Writes the reply to `words`, and flushes: who reads a pipe wants it now.
+    pub fn print(
+        self,
+        out: &mut impl Write,
+        words: &[Vec<u8>],
+        value: &Value,
+    ) -> Result<(), Failure> {
+        let mut text = Vec::new();
+        let is_text = is_page_of_text(words) && value.as_error().is_none();
+        if is_text && matches!(self, Self::Typed { .. } | Self::Raw) {
+            append_raw(&mut text, value);
+            if text.last().is_some_and(|&last| last != b'\n') {
+                text.push(b'\n');
+            }
+        } else {
+            self.append(&mut text, value);
+        }
+        out.write_all(&text).and_then(|()| out.flush()).map_err(Failure::output)
+    }
+
+    /// Whether it is meant for a terminal.
+    pub fn is_for_people(self) -> bool {
+        matches!(self, Self::Typed { .. })
+    }
+
+    /// Whether it uses colours.
+    pub fn has_colours(self) -> bool {
+        self == Self::Typed { colours: true }
+    }
+}
+
+/// Replies that are pages of text, shown as they are.
+const TEXTS: &[(&str, &[&str])] = &[
+    ("INFO", &[]),
+    ("LOLWUT", &[]),
+    ("DEBUG", &["HTSTATS", "HTSTATS-KEY", "CLIENT-EVICTION"]),
+    ("MEMORY", &["MALLOC-STATS", "DOCTOR"]),
+    ("CLUSTER", &["NODES", "INFO"]),
+    ("CLIENT", &["LIST", "INFO"]),
+    ("LATENCY", &["GRAPH", "DOCTOR"]),
+    ("PROXY", &["INFO"]),
+];
+
+fn is_page_of_text(words: &[Vec<u8>]) -> bool {
+    let word = |index: usize| words.get(index).map_or(&b""[..], Vec::as_slice);
+    TEXTS.iter().any(|(command, subcommands)| {
+        word(0).eq_ignore_ascii_case(command.as_bytes())
+            && (subcommands.is_empty()
+                || subcommands.iter().any(|name| word(1).eq_ignore_ascii_case(name.as_bytes())))
+    })
+}
+
+fn append_raw(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Null | Value::NullArray => {}
+        Value::Integer(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Value::Boolean(yes) => out.extend_from_slice(if *yes { b"(true)" } else { b"(false)" }),
+        Value::Array(elements) | Value::Set(elements) | Value::Push(elements) => {
+            join(out, elements, b"\n", append_raw);
+        }
+        Value::Map(pairs) => join(out, pairs, b"\n", |out, (key, value)| {
+            append_raw(out, key);
+            out.push(b' ');
+            append_raw(out, value);
+        }),
+        Value::Attribute(_, value) => append_raw(out, value),
+        Value::Simple(bytes)
+        | Value::Error(bytes)
+        | Value::Bulk(bytes)
+        | Value::BigNumber(bytes)
+        | Value::Double { text: bytes, .. }
+        | Value::Verbatim { text: bytes, .. }
+        | Value::BlobError(bytes) => out.extend_from_slice(bytes),
+    }
+}
+
+/// CSV has no maps and no nesting: all becomes one flat list.
+fn append_csv(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Null | Value::NullArray => out.extend_from_slice(b"NULL"),
+        Value::Integer(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Value::Boolean(yes) => out.extend_from_slice(if *yes { b"true" } else { b"false" }),
+        Value::Error(text) | Value::BlobError(text) => {
+            out.extend_from_slice(b"ERROR,");
+            out.extend_from_slice(quoted(text).as_bytes());
+        }
+        Value::Simple(bytes) | Value::Bulk(bytes) | Value::Verbatim { text: bytes, .. } => {
+            out.extend_from_slice(quoted(bytes).as_bytes());
+        }
+        Value::Double { text, .. } | Value::BigNumber(text) => out.extend_from_slice(text),
+        Value::Array(elements) | Value::Set(elements) | Value::Push(elements) => {
+            join(out, elements, b",", append_csv);
+        }
+        Value::Map(pairs) => join(out, pairs, b",", |out, (key, value)| {
+            append_csv(out, key);
+            out.push(b',');
+            append_csv(out, value);
+        }),
+        Value::Attribute(_, value) => append_csv(out, value),
+    }
+}
+
+/// Appends all elements with `separator` between them.
+fn join<T>(out: &mut Vec<u8>, elements: &[T], separator: &[u8], append: impl Fn(&mut Vec<u8>, &T)) {
+    for (index, element) in elements.iter().enumerate() {
+        if index > 0 {
+            out.extend_from_slice(separator);
+        }
+        append(out, element);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resp::ReplyReader;
+
+    pub(super) const TYPED: Format = Format::Typed { colours: false };
+
+    pub(super) fn shown(format: Format, wire: &str) -> String {
+        let (value, _) = ReplyReader::default().read(wire.as_bytes()).unwrap().unwrap();
+        let mut out = Vec::new();
+        format.append(&mut out, &value);
+        String::from_utf8(out).unwrap()
+    }
+
+    const NESTED: &str = "*3\r\n$2\r\na\n\r\n*2\r\n:1\r\n$-1\r\n+OK\r\n";
+
+    #[test]
+    fn raw_is_one_value_a_line() {
+        assert_eq!(shown(Format::Raw, NESTED), "a\n\n1\n\nOK\n");
+        assert_eq!(shown(Format::Raw, "%2\r\n+a\r\n:1\r\n+b\r\n,1.5\r\n"), "a 1\nb 1.5\n");
+        assert_eq!(shown(Format::Raw, "|1\r\n+ttl\r\n:1\r\n$1\r\nx\r\n"), "x\n");
+    }
+
+    #[test]
+    fn csv_is_one_flat_line() {
+        assert_eq!(shown(Format::Csv, NESTED), "\"a\\n\",1,NULL,\"OK\"\n");
+        assert_eq!(shown(Format::Csv, "%1\r\n+a\r\n#t\r\n"), "\"a\",true\n");
+        assert_eq!(shown(Format::Csv, "-ERR x\r\n"), "ERROR,\"ERR x\"\n");
+    }
+
+    #[test]
+    fn pages_of_text_are_shown_as_they_are() {
+        let mut out = Vec::new();
+        let value = Value::Bulk(b"a:1\r\nb:2\r\n".to_vec());
+        TYPED.print(&mut out, &[b"info".to_vec()], &value).unwrap();
+        assert_eq!(out, b"a:1\r\nb:2\r\n");
+        out.clear();
+        TYPED.print(&mut out, &[b"client".to_vec(), b"GETNAME".to_vec()], &value).unwrap();
+        assert_eq!(out, b"\"a:1\\r\\nb:2\\r\\n\"\n");
+    }
+}

@@ -1,0 +1,42 @@
+//! What the client does beside running commands: walks over the keys, measurements, mass insertion, a filtered `MONITOR`.
+//! All of them end with Ctrl-C, and say then what they have found so far.
+
+mod info;
+mod latency;
+mod measure;
+pub mod monitor;
+mod pipe;
+mod scan;
+mod stat;
+pub mod top;
+mod walk;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::failure::Failure;
+use super::options::{Settings, Work};
+use super::session::Session;
+use measure::Measure;
+
+/// Runs the mode of `settings`. Whether all went well.
+pub fn run(settings: &Settings, session: &mut Session) -> Result<bool, Failure> {
+    match settings.work {
+        Work::Commands => Ok(true),
+        Work::Pipe => pipe::run(session),
+        Work::Scan => scan::run(settings, session),
+        Work::BigKeys => measure::run(settings, session, Measure::Elements),
+        Work::MemKeys => measure::run(settings, session, Measure::Memory),
+        Work::HotKeys => measure::run(settings, session, Measure::Frequency),
+        Work::Latency { history } => latency::run(settings, session, history),
+        Work::Stat => stat::run(settings, session),
+    }
+}
+
+/// A bar on standard error, and nothing at all if that is no terminal. `len` 0 is not known.
+fn progress_bar(len: u64, template: &str) -> ProgressBar {
+    let bar = if len == 0 { ProgressBar::no_length() } else { ProgressBar::new(len) };
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

@@ -70,8 +70,8 @@ pub type Job = Box<dyn FnOnce() -> Done + Send>;
 pub enum Done {
     /// Of a job of the log.
     Log(Finished),
-    /// Of a job on a snapshot's file, or on the list of files.
-    Files(io::Result<()>),
+    /// Of a job on the files of the snapshot with this number.
+    Files(u64, io::Result<()>),
 }
 
 /// Writes all of `bytes`. On an error also how many were written.

@@ -80,8 +80,6 @@ impl Step {
 pub struct Log {
     /// The file that is written, and after a change of files the one after it.
     segments: VecDeque<Segment>,
-    /// Files that were written to the end and not synced since.
-    unsynced: Vec<Arc<dyn DiskFile>>,
     policy: AppendFsync,
     next_block: u64,
     added: u64,
@@ -104,7 +102,6 @@ impl Log {
     pub fn new(file: Arc<dyn DiskFile>, len: u64, next_block: u64, policy: AppendFsync) -> Self {
         Self {
             segments: VecDeque::from([Segment { file, len, begins: 0, buffer: Vec::new() }]),
-            unsynced: Vec::new(),
             policy,
             next_block,
             added: 0,
@@ -173,7 +170,7 @@ impl Log {
 
     /// Whether all that was added is written and synced.
     pub fn is_synced(&self) -> bool {
-        self.synced == self.added && self.unsynced.is_empty()
+        self.synced == self.added
     }
 
     /// Bytes that are not written yet.
@@ -207,7 +204,9 @@ impl Log {
         if self.writing {
             return Step::default();
         }
-        self.leave_finished_file();
+        if let Some(step) = self.leave_finished_file(now_us) {
+            return step;
+        }
         let always = self.policy == AppendFsync::Always;
         let has_bytes = self.segments.front().is_some_and(|segment| !segment.buffer.is_empty());
         if !has_bytes {
@@ -239,32 +238,31 @@ impl Log {
         if self.syncing_since_us.is_some() || self.distrusted {
             return Step::default();
         }
-        let (files, up_to) = self.begin_sync(now_us);
+        let (file, up_to) = self.begin_sync(now_us);
         Step::job(Lane::LogSync, move || Finished {
             written: None,
-            synced: Some((up_to, sync_all(&files))),
+            synced: Some((up_to, sync(&*file))),
         })
     }
 
-    fn begin_sync(&mut self, now_us: u64) -> (Vec<Arc<dyn DiskFile>>, u64) {
+    fn begin_sync(&mut self, now_us: u64) -> (Arc<dyn DiskFile>, u64) {
         self.syncing_since_us = Some(now_us);
         self.last_sync_us = now_us;
-        let mut files = std::mem::take(&mut self.unsynced);
-        files.extend(self.segments.front().map(|segment| Arc::clone(&segment.file)));
-        (files, self.written)
+        let segment = self.segments.front().expect("there is always a file");
+        (Arc::clone(&segment.file), self.written)
     }
 
     fn write_and_sync(&mut self, now_us: u64) -> Step {
         if self.distrusted {
             return Step::default();
         }
-        let (files, _) = self.begin_sync(now_us);
+        let (file, _) = self.begin_sync(now_us);
         let (segment, buffer) = self.begin_write();
-        let (len, file) = (segment.len, Arc::clone(&segment.file));
+        let len = segment.len;
         let up_to = self.written + buffer.len() as u64;
         Step::job(Lane::LogSync, move || {
             let result = write(&*file, len, &buffer);
-            let synced = result.is_ok().then(|| (up_to, sync_all(&files)));
+            let synced = result.is_ok().then(|| (up_to, sync(&*file)));
             Finished { written: Some((buffer, result)), synced }
         })
     }
@@ -368,18 +366,23 @@ impl Log {
                 let old = self.segments.pop_front().expect("there are several");
                 self.written += old.buffer.len() as u64;
             }
-            self.unsynced.clear();
             self.distrusted = false;
             self.synced = self.synced.max(self.segments[0].begins);
         }
     }
 
-    /// Goes on to the next file when all is written to the one before.
-    fn leave_finished_file(&mut self) {
-        while self.segments.len() > 1 && self.segments[0].buffer.is_empty() {
-            let finished = self.segments.pop_front().expect("there are several");
-            self.unsynced.push(finished.file);
+    /// Goes on to the next file when the one before is on the device: a log in which that file has lost its end, and the
+    /// next one has something, would have a hole. The step is what has to come first.
+    fn leave_finished_file(&mut self, now_us: u64) -> Option<Step> {
+        while let [finished, next, ..] = self.segments.make_contiguous()
+            && finished.buffer.is_empty()
+        {
+            if self.synced < next.begins {
+                return Some(self.sync(now_us));
+            }
+            self.segments.pop_front();
         }
+        None
     }
 }
 
@@ -389,10 +392,6 @@ fn write(file: &dyn DiskFile, len: u64, bytes: &[u8]) -> Result<(), WriteFailed>
         let left = written > 0 && file.truncate(len).is_err();
         WriteFailed { error, written, expected: bytes.len(), left }
     })
-}
-
-fn sync_all(files: &[Arc<dyn DiskFile>]) -> io::Result<()> {
-    files.iter().try_for_each(|file| sync(&**file))
 }
 
 #[cfg(test)]

@@ -18,10 +18,13 @@ const SLOW_SYNC_US: u64 = 2_000_000;
 impl Server {
     /// What came of jobs since the last turn.
     pub(in crate::server) fn note_finished_jobs(&mut self) {
+        for (number, result) in std::mem::take(&mut self.state.durability.files_done) {
+            self.files_job_ended(number, result);
+        }
         while let Some(done) = self.state.environment.finished_job() {
             match done {
                 Done::Log(finished) => self.state.log_job_ended(finished),
-                Done::Files(result) => self.files_job_ended(result),
+                Done::Files(number, result) => self.files_job_ended(number, result),
             }
         }
     }
@@ -43,19 +46,9 @@ impl State {
         // Where writes are refused since before this turn, there is none in it whose reply could tell too much, and
         // nobody knows when the log will get on: reads and refusals leave.
         let refusing = self.durability.refusal.is_some();
-        let Some(log) = &mut self.durability.log else { return };
-        if !self.effects.is_empty() {
-            let effects = self.effects.take();
-            let now_s = self.now.unix_us / 1_000_000;
-            if self.config.aof_timestamp_enabled && self.durability.timestamp_s != now_s {
-                self.durability.timestamp_s = now_s;
-                log.add(&[format!("#TS:{now_s}\r\n").as_bytes(), &effects].concat());
-            } else {
-                log.add(&effects);
-            }
-            self.effects.recycle(effects);
-        }
+        self.add_effects_to_log();
         let now_us = self.now.monotonic_us;
+        let Some(log) = &mut self.durability.log else { return };
         let step = log.flush(now_us);
         self.take_log_step(step);
         let Some(log) = &mut self.durability.log else { return };
@@ -74,6 +67,23 @@ impl State {
         self.watch_slow_sync(now_us);
     }
 
+    /// The effects so far are a block of the log.
+    pub(super) fn add_effects_to_log(&mut self) {
+        let Some(log) = &mut self.durability.log else { return };
+        if self.effects.is_empty() {
+            return;
+        }
+        let effects = self.effects.take();
+        let now_s = self.now.unix_us / 1_000_000;
+        if self.config.aof_timestamp_enabled && self.durability.timestamp_s != now_s {
+            self.durability.timestamp_s = now_s;
+            log.add(&[format!("#TS:{now_s}\r\n").as_bytes(), &effects].concat());
+        } else {
+            log.add(&effects);
+        }
+        self.effects.recycle(effects);
+    }
+
     /// Returns when all that was added is on the device.
     pub fn sync_log(&mut self) -> Result<(), String> {
         self.effects.settle();
@@ -82,12 +92,8 @@ impl State {
         };
         let now_us = self.now.monotonic_us;
         loop {
+            self.add_effects_to_log();
             let Some(log) = &mut self.durability.log else { return Ok(()) };
-            if !self.effects.is_empty() {
-                let effects = self.effects.take();
-                log.add(&effects);
-                self.effects.recycle(effects);
-            }
             if log.is_synced() && log.unwritten() == 0 {
                 return Ok(());
             }
@@ -103,7 +109,10 @@ impl State {
             if ran || log.is_busy() {
                 match self.environment.wait_for_job() {
                     Some(Done::Log(finished)) => failure = log.finished(finished),
-                    Some(Done::Files(_)) | None => {}
+                    Some(Done::Files(number, result)) => {
+                        self.durability.files_done.push((number, result)); // for the next turn
+                    }
+                    None => {}
                 }
             } else if failure.is_none() && log.is_distrusted() {
                 return Err("The append only file could not be synced before".to_string());
@@ -142,7 +151,7 @@ impl State {
             return;
         }
         match (self.config.appendonly, self.durability.log.is_some()) {
-            (true, false) if !self.durability.is_rewriting() => {
+            (true, false) => {
                 self.durability.facts.rewrite_scheduled = true;
                 self.durability.facts.retry_us = 0;
             }

@@ -46,12 +46,15 @@ pub struct Durability {
     pub loading: Option<Box<Loading>>,
     /// The snapshot that is being taken.
     pub snapshot: Option<Box<Snapshot>>,
+    snapshots_begun: u64,
     /// What came of snapshots.
     pub facts: SnapshotFacts,
     /// The log has failed for good: the process ends with the turn, and nothing more is answered.
     is_over: bool,
     /// The files that were there at the start are loaded.
     pub started: bool,
+    /// What came of jobs on files while something else was waited for.
+    files_done: Vec<(u64, std::io::Result<()>)>,
     /// Why writes are refused, in the words of the reply.
     pub refusal: Option<String>,
     /// When an error of the log was last told, on the monotonic clock.
@@ -65,6 +68,12 @@ pub struct Durability {
 }
 
 impl Durability {
+    /// A number for the next snapshot; none has 0.
+    fn next_snapshot(&mut self) -> u64 {
+        self.snapshots_begun += 1;
+        self.snapshots_begun
+    }
+
     /// Whether a save is running in the background.
     pub fn is_saving(&self) -> bool {
         self.snapshot.as_ref().is_some_and(|snapshot| snapshot.purpose == Purpose::Save)
@@ -91,6 +100,11 @@ struct LogPaths {
 impl LogPaths {
     fn manifest(&self) -> PathBuf {
         self.directory.join(Manifest::file_name(&self.name))
+    }
+
+    /// A base that is not whole yet.
+    fn temporary_base(&self) -> PathBuf {
+        self.directory.join("temp-rewriteaof.rdb")
     }
 
     fn file(&self, name: &str) -> PathBuf {

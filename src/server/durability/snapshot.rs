@@ -6,6 +6,7 @@
 //! A rewrite first starts a new file of changes, so that base and changes meet at one point in time: the turn in which
 //! the log changes over and the snapshot begins.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,6 +52,8 @@ enum Phase {
 
 /// A snapshot that is being taken.
 pub struct Snapshot {
+    /// Which one it is: what comes of the jobs of another is not its concern.
+    number: u64,
     /// What it is for.
     pub purpose: Purpose,
     phase: Phase,
@@ -60,7 +63,7 @@ pub struct Snapshot {
     /// A write has failed: the file must not get its name.
     broken: Arc<AtomicBool>,
     /// Bytes of the jobs that have not ended, oldest first.
-    in_flight: Vec<usize>,
+    in_flight: VecDeque<usize>,
     /// Monotonic time of its begin.
     pub started_us: u64,
     /// `dirty` when it began.
@@ -86,38 +89,43 @@ impl Server {
         self.begin_walk(Purpose::Save, temporary, Manifest::default(), Vec::new())
     }
 
-    /// Begins a rewrite of the log in the background: has the new file of changes made.
-    fn begin_rewrite(&mut self) {
+    /// Begins a rewrite of the log in the background. While a log is kept, or is to be, the file that it will go on in is
+    /// made first.
+    fn begin_rewrite(&mut self) -> io::Result<()> {
         let state = &mut self.state;
-        // Without a log its files are of an older one: they count until the new base does.
-        let has_log = state.durability.log.is_some();
-        if !has_log && let Err(message) = state.read_manifest() {
-            state.log(Level::Warning, format_args!("{message}"));
-        }
         state.durability.facts.rewrite_scheduled = false;
         state.log(Level::Notice, format_args!("Background append only file rewriting started"));
+        let has_log = state.durability.log.is_some();
+        // Without a log its files are of an older one: they count until the new base does.
+        if !has_log {
+            state.read_manifest().map_err(io::Error::other)?;
+        }
         let (paths, disk) = (state.log_paths(), state.environment.disk());
-        let number = state.durability.manifest.next_incr();
-        let incr = LogFile { name: Manifest::incr_name(&paths.name, number), number };
+        if !state.config.appendonly {
+            let manifest = state.durability.manifest.clone();
+            return self.begin_base(paths.temporary_base(), manifest, None);
+        }
+        let number = state.durability.next_snapshot();
         let mut manifest = state.durability.manifest.clone();
-        manifest.incr.push(incr);
+        let incr = manifest.next_incr();
+        manifest.incr.push(LogFile { name: Manifest::incr_name(&paths.name, incr), number: incr });
         let text = manifest.to_string();
         let incr_path = paths.file(&manifest.incr.last().expect("it was added").name);
         state.durability.snapshot = Some(Box::new(Snapshot {
+            number,
             purpose: Purpose::Rewrite,
             phase: Phase::Preparing,
             writer: state.rdb_writer(Format::Redis10),
             file: None,
-            temporary: paths.directory.join("temp-rewriteaof.rdb"),
+            temporary: paths.temporary_base(),
             broken: Arc::default(),
-            in_flight: vec![0],
+            in_flight: VecDeque::from([0]),
             started_us: state.now.monotonic_us,
             dirty: state.dirty,
             manifest,
             history: Vec::new(),
         }));
         let job = move || {
-            disk.make_directory(&paths.directory)?;
             let file = disk.create(&incr_path)?;
             disk::sync(&*file)?;
             match has_log {
@@ -125,36 +133,47 @@ impl Server {
                 false => disk.sync_directory(&paths.directory),
             }
         };
-        state.environment.run_job(Lane::Files, Box::new(move || Done::Files(job())));
+        state.environment.run_job(Lane::Files, Box::new(move || Done::Files(number, job())));
+        Ok(())
     }
 
-    /// The new file of changes is there: the log goes on in it, and the walk begins.
+    /// The new file of changes is there: the log goes on in it, and the walk begins. If meanwhile no log is wanted any
+    /// more, the base is all there will be.
     fn change_over(&mut self, snapshot: Snapshot) -> io::Result<()> {
         let state = &mut self.state;
         let (paths, disk) = (state.log_paths(), state.environment.disk());
-        let mut manifest = snapshot.manifest;
+        let manifest = snapshot.manifest;
+        if !state.config.appendonly {
+            return self.begin_base(snapshot.temporary, manifest, None);
+        }
         let incr = manifest.incr.last().expect("it was added").clone();
         let file = disk.open(&paths.file(&incr.name))?;
         state.effects.settle();
         state.durability.manifest = manifest.clone();
+        state.add_effects_to_log();
         match &mut state.durability.log {
-            Some(log) => {
-                if !state.effects.is_empty() {
-                    let effects = state.effects.take();
-                    log.add(&effects);
-                    state.effects.recycle(effects);
-                }
-                log.switch(file);
-            }
+            Some(log) => log.switch(file),
             None => state.start_log(file),
         }
         state.effects.forget_selected();
-        let base = LogFile { number: manifest.next_base(), name: String::new() };
-        let base = LogFile { name: Manifest::base_name(&paths.name, base.number, true), ..base };
-        let old = manifest.base.replace(base).into_iter();
-        let old_incr = manifest.incr.drain(..manifest.incr.len() - 1);
-        let history = old.chain(old_incr).map(|file| file.name).collect();
-        self.begin_walk(Purpose::Rewrite, snapshot.temporary, manifest, history)
+        self.begin_base(snapshot.temporary, manifest, Some(incr))
+    }
+
+    /// Begins the walk for a base that takes the place of all files of the log but `kept`.
+    fn begin_base(
+        &mut self,
+        temporary: PathBuf,
+        old: Manifest,
+        kept: Option<LogFile>,
+    ) -> io::Result<()> {
+        let number = old.next_base();
+        let name = Manifest::base_name(&self.state.config.appendfilename, number, true);
+        let base = Some(LogFile { name, number });
+        let names = old.files().map(|(_, file)| file.name.clone());
+        let kept_name = kept.as_ref().map(|file| file.name.clone());
+        let history = names.filter(|name| Some(name) != kept_name.as_ref()).collect();
+        let manifest = Manifest { base, incr: kept.into_iter().collect(), history: Vec::new() };
+        self.begin_walk(Purpose::Rewrite, temporary, manifest, history)
     }
 
     fn begin_walk(
@@ -165,6 +184,7 @@ impl Server {
         history: Vec<String>,
     ) -> io::Result<()> {
         let Self { keyspace, state, .. } = self;
+        let number = state.durability.next_snapshot();
         let file = state.environment.disk().create(&temporary)?;
         // Expire times of fields are worth more than that Redis 7.0 can read the file.
         let format = match keyspace.has_field_expiry() {
@@ -179,13 +199,14 @@ impl Server {
         let mut head = Vec::new();
         state.write_head(&mut writer, purpose, &mut head);
         let mut snapshot = Snapshot {
+            number,
             purpose,
             phase: Phase::Walking,
             writer,
             file: Some(file),
             temporary,
             broken: Arc::default(),
-            in_flight: Vec::new(),
+            in_flight: VecDeque::new(),
             started_us: state.now.monotonic_us,
             dirty: state.dirty,
             manifest,
@@ -233,11 +254,10 @@ impl Server {
     }
 
     /// A job on the files of a snapshot has ended.
-    pub(super) fn files_job_ended(&mut self, result: io::Result<()>) {
-        let Some(mut snapshot) = self.state.durability.snapshot.take() else {
-            return self.state.note_files_result(result);
-        };
-        snapshot.in_flight.remove(0);
+    pub(super) fn files_job_ended(&mut self, number: u64, result: io::Result<()>) {
+        let is_it = |snapshot: &mut Box<Snapshot>| snapshot.number == number;
+        let Some(mut snapshot) = self.state.durability.snapshot.take_if(is_it) else { return };
+        snapshot.in_flight.pop_front();
         match (result, &snapshot.phase) {
             (Ok(()), Phase::Preparing) => {
                 let changed_over = self.change_over(*snapshot);
@@ -271,7 +291,9 @@ impl Server {
             return;
         }
         if self.state.durability.facts.rewrite_scheduled {
-            self.begin_rewrite();
+            if let Err(error) = self.begin_rewrite() {
+                self.state.rewrite_failed(&error);
+            }
         } else if self.state.durability.facts.save_scheduled
             && let Err(error) = self.begin_save()
         {
@@ -283,7 +305,8 @@ impl Server {
 impl Snapshot {
     fn append(&mut self, state: &mut State, bytes: Vec<u8>) {
         let Some(file) = self.file.clone() else { return };
-        self.in_flight.push(bytes.len());
+        self.in_flight.push_back(bytes.len());
+        let number = self.number;
         let broken = Arc::clone(&self.broken);
         let job = move || {
             disk::append_all(&*file, &bytes).map_err(|(_, error)| {
@@ -291,7 +314,7 @@ impl Snapshot {
                 error
             })
         };
-        state.environment.run_job(Lane::Files, Box::new(move || Done::Files(job())));
+        state.environment.run_job(Lane::Files, Box::new(move || Done::Files(number, job())));
     }
 
     /// Has the rest written, and the file get its name when all is on the device.
@@ -301,7 +324,7 @@ impl Snapshot {
         self.phase = Phase::Finishing;
         let Some(file) = self.file.clone() else { return };
         let (disk, temporary) = (state.environment.disk(), self.temporary.clone());
-        self.in_flight.push(0);
+        self.in_flight.push_back(0);
         let job: Box<dyn FnOnce() -> io::Result<()> + Send> = match self.purpose {
             Purpose::Save => {
                 let path = state.dump_path();
@@ -315,14 +338,14 @@ impl Snapshot {
                 })
             }
         };
-        let broken = Arc::clone(&self.broken);
+        let (number, broken) = (self.number, Arc::clone(&self.broken));
         let job = move || {
             if broken.load(Ordering::Relaxed) {
                 return Err(io::Error::other("a part of it was not written"));
             }
             job()
         };
-        state.environment.run_job(Lane::Files, Box::new(move || Done::Files(job())));
+        state.environment.run_job(Lane::Files, Box::new(move || Done::Files(number, job())));
     }
 }
 
@@ -396,7 +419,7 @@ impl State {
         let mut in_flight = snapshot.in_flight.len();
         while in_flight > 0 {
             match self.environment.wait_for_job() {
-                Some(Done::Files(_)) => in_flight -= 1,
+                Some(Done::Files(..)) => in_flight -= 1,
                 Some(Done::Log(finished)) => self.log_job_ended(finished),
                 None => break,
             }
@@ -474,7 +497,7 @@ impl State {
             Lane::Files,
             Box::new(move || {
                 let _ = disk.remove(&temporary);
-                Done::Files(Ok(()))
+                Done::Files(0, Ok(()))
             }),
         );
         let error = io::Error::other("the snapshot was not written");
@@ -501,11 +524,5 @@ impl State {
         facts.rewrite_ok = false;
         facts.rewrite_failures += 1;
         facts.retry_us = self.now.monotonic_us + RETRY_US;
-    }
-
-    fn note_files_result(&mut self, result: io::Result<()>) {
-        if let Err(error) = result {
-            self.log(Level::Warning, format_args!("A job on files has failed: {error}"));
-        }
     }
 }

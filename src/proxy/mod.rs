@@ -1,0 +1,4 @@
+//! The proxy: many servers behind one address.
+
+pub mod address;
+pub mod topology;

@@ -1,5 +1,6 @@
 //! The proxy: many servers behind one address.
 
 pub mod address;
+pub mod options;
 pub mod refresh;
 pub mod topology;

@@ -1,6 +1,7 @@
 //! Finds the row of a command by its name, in any case, and gives every row a number for its statistics.
 
 use super::table::{Command, Group, KeySpec, NOT_KEY};
+use crate::resp::Args;
 
 /// Number of a command or subcommand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
@@ -135,6 +136,15 @@ impl Registry {
         match name.iter().position(|&byte| byte == b'|') {
             None => self.find(name),
             Some(bar) => self.find_subcommand(self.find(&name[..bar])?, &name[bar + 1..]),
+        }
+    }
+
+    /// The command that a request names, or its subcommand, if it has some.
+    pub fn find_request(&self, args: &Args<'_>) -> Option<CommandId> {
+        let id = self.find(args.bytes(0))?;
+        match args.get(1) {
+            Some(name) if !self.get(id).subcommands.is_empty() => self.find_subcommand(id, name),
+            _ => Some(id),
         }
     }
 

@@ -212,7 +212,8 @@ mod tests {
             &[(b"TIMEOUT", b"5"), (b"cross-slot", b"no"), (b"maxclients", b"10000")];
         assert_eq!(options.set_many(pairs), Ok(vec!["timeout", "cross-slot"]));
         let before = options.clone();
-        let cases: &[(&[(&[u8], &[u8])], &str)] = &[
+        type Pairs<'a> = &'a [(&'a [u8], &'a [u8])];
+        let cases: &[(Pairs<'_>, &str)] = &[
             (
                 &[(b"timeout", b"6"), (b"nosuch", b"1")],
                 "ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'",

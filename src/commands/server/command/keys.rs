@@ -34,7 +34,7 @@ fn keys_of<'a>(
     registry: &Registry,
     request: &Args<'a>,
 ) -> Result<Vec<(&'a [u8], KeyFlags)>, CommandError> {
-    let Some(id) = registry.find_request(request) else {
+    let Ok(id) = registry.find_request(request) else {
         return Err(CommandError::Text("ERR Invalid command specified"));
     };
     let command = registry.get(id).command;

@@ -21,10 +21,8 @@ pub(super) enum Recipient {
     Part { join: u32, part: u32 },
     /// A transaction.
     Transaction(u32),
-    /// The channels of the node.
-    Subscriptions,
-    /// The proxy, which has asked for the topology.
-    Topology,
+    /// The proxy, which has asked for the topology with the question of that number.
+    Topology(u32),
     /// Nobody: its client is gone, wants no replies, or was told an error.
     Nobody,
 }
@@ -111,6 +109,8 @@ pub(super) struct Link {
     pub waiting: VecDeque<Waiter>,
     /// Where the bytes that come stand.
     pub incoming: Incoming,
+    /// A long reply for somebody who needs it whole.
+    pub long_reply: Vec<u8>,
     /// When its stage began, on the monotonic clock.
     pub since_us: u64,
     /// The index and id of its client, if it is private and has one.
@@ -121,8 +121,8 @@ pub(super) struct Link {
     pub resumed_us: Option<u32>,
     /// Is named in the turn's list of those to write to.
     pub write_pending: bool,
-    /// Replies received.
-    pub replies: u64,
+    /// How many replies its greeting gets.
+    pub greeting_replies: u8,
 }
 
 impl Link {
@@ -136,12 +136,13 @@ impl Link {
             outgoing: Outgoing::Requests(Requests::default()),
             waiting: VecDeque::new(),
             incoming: Incoming::default(),
+            long_reply: Vec::new(),
             since_us: now_us,
             owner: None,
             paused: None,
             resumed_us: None,
             write_pending: false,
-            replies: 0,
+            greeting_replies: 0,
         }
     }
 

@@ -94,6 +94,17 @@ impl Batch {
         self.requests[index].end
     }
 
+    /// Request `index` as it came, if it can be passed on like that: not if it was a line of words, if requests without
+    /// arguments came before it, or if an argument does not end in CRLF. `start` is the end of the request before it.
+    #[inline]
+    pub fn wire_bytes<'a>(&self, index: usize, start: usize, buffer: &'a [u8]) -> Option<&'a [u8]> {
+        let request = self.requests[index];
+        let spans = &self.spans[request.first..request.first + request.argc];
+        let ends_well = |span: &Span| buffer.get(span.start + span.len..span.start + span.len + 2) == Some(b"\r\n");
+        let as_is = !request.inline && !request.follows_empty && spans.iter().all(ends_well);
+        as_is.then(|| &buffer[start..request.end])
+    }
+
     /// Forgets the requests and keeps the memory, except what only an unusual batch needs.
     pub fn clear(&mut self) {
         self.requests.clear();

@@ -4,7 +4,9 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use super::address::Address;
 use crate::log::Level;
+use crate::server::ProcessFacts;
 
 /// What the proxy is given from outside.
 pub trait Environment {
@@ -13,6 +15,16 @@ pub trait Environment {
 
     /// Writes a line to the log.
     fn log(&mut self, level: Level, message: fmt::Arguments<'_>);
+
+    /// Facts about the process.
+    fn process(&mut self) -> ProcessFacts;
+
+    /// The least that is logged from now on.
+    fn set_log_level(&mut self, level: Level);
+
+    /// The nodes that the configuration file lists now, or what is wrong with it. None: there is no file, or flags have said
+    /// which nodes to use.
+    fn nodes_of_file(&mut self) -> Option<Result<Vec<Address>, String>>;
 
     /// Has the addresses of a host looked up where that may take its time; [`Environment::resolved`] answers with the
     /// number, and the loop is woken.

@@ -50,7 +50,7 @@ pub use monitor::quoted;
 pub use pause::{Pause, PauseKind};
 pub use reconfigure::{listen_config, waits_for_loop};
 pub use shutdown::Shutdown;
-pub use slowlog::{CommandLog, LogEntry, LogKind};
+pub use slowlog::{CommandLog, LogEntry, LogKind, shortened};
 pub use stats::{CommandStats, Stats};
 pub use tracking::{ClientTracking, Redirect, Tracking, TrackingMode};
 pub use transaction::{Transaction, execute_queued};

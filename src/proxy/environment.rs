@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use super::address::Address;
 use crate::log::Level;
 
 /// What the proxy is given from outside.
@@ -20,4 +21,7 @@ pub trait Environment {
 
     /// What came of a look-up that has ended and was not asked for yet.
     fn resolved(&mut self) -> Option<(u64, io::Result<Vec<SocketAddr>>)>;
+
+    /// Reads the list of nodes from the configuration file again; none, if there is no file or flags are stronger.
+    fn reload_nodes(&mut self) -> Option<Result<Vec<Address>, String>>;
 }

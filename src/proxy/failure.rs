@@ -38,7 +38,7 @@ impl Proxy {
         let lost = Lost { node, manner, why, is_shared: matches!(purpose, Use::Shared(_)) };
         self.settle(&lost, waiting, outgoing.requests());
         match purpose {
-            Use::Private => self.private_link_lost(owner),
+            Use::Private => self.private_link_lost(index, owner),
             Use::Subscriptions => self.subscriptions_lost(node),
             Use::Shared(_) | Use::Control => {}
         }

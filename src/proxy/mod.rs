@@ -54,13 +54,12 @@ mod service;
 mod session;
 pub mod slots;
 mod split;
-#[cfg(test)]
-mod testing;
 pub mod topology;
 mod transaction;
 
 use slab::Slab;
 
+use self::address::Address;
 use self::client::Client;
 pub use self::environment::Environment;
 use self::join::Join;
@@ -72,6 +71,7 @@ use self::refresh::Refresh;
 use self::routing::Commands;
 use self::slots::{NodeId, SlotMap};
 use self::split::Splitter;
+use self::topology::Topology;
 use self::transaction::Pending;
 use crate::clock::Now;
 use crate::log::Level;
@@ -153,7 +153,9 @@ impl Proxy {
             u64::from(options.refresh_interval_ms),
             u64::from(options.timeout_ms),
         );
-        Proxy {
+        // Until the nodes have said what they are they are taken for plain servers. Those of a cluster redirect.
+        let first_guess = Topology::even_split(&options.nodes);
+        let mut proxy = Proxy {
             options,
             commands: Commands::new(),
             stats: Stats::default(),
@@ -180,7 +182,16 @@ impl Proxy {
             postponed: false,
             next_check_us: 0,
             stopping_since_us: None,
-        }
+        };
+        proxy.apply_topology(&first_guess);
+        proxy
+    }
+
+    /// Takes another list of nodes, and asks them what they are.
+    pub fn set_nodes(&mut self, nodes: Vec<Address>) {
+        self.apply_topology(&Topology::even_split(&nodes));
+        self.options.nodes.clone_from(&nodes);
+        self.refresh.set_seeds(nodes, self.now.monotonic_us / 1000);
     }
 
     /// The monotonic clock as waiters note it: it goes round after an hour.

@@ -87,6 +87,16 @@ impl Proxy {
         }
     }
 
+    /// Notes what a redirection without its request says: where the slot is now.
+    pub(super) fn moved_to(&mut self, reply: &[u8]) -> Option<NodeId> {
+        let from = Address { host: String::new(), port: 0 }; // an empty host leads nowhere
+        let said = parse(reply, &from).filter(|_| self.refresh.kind() != Some(Kind::Plain))?;
+        let node = self.nodes.find_or_add(&said.address)?;
+        self.slots.set(said.slot, Some(node));
+        self.refresh.redirected(said.address, self.now.monotonic_us / 1000);
+        Some(node)
+    }
+
     /// An error that says something about the node, not about the request.
     pub(super) fn note_error(&mut self, node: NodeId, reply: &[u8]) {
         let hints = [b"-READONLY".as_slice(), b"-CLUSTERDOWN", b"-MOVED", b"-MASTERDOWN"];

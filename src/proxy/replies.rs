@@ -33,6 +33,8 @@ pub struct Replies {
     stale: usize,
     /// Bytes of early replies that are long.
     long_bytes: usize,
+    /// A part of the first reply has been handed out.
+    is_begun: bool,
 }
 
 impl Replies {
@@ -46,6 +48,11 @@ impl Replies {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
+    }
+
+    /// Whether a part of the next reply has been handed out, so that nothing may come in between.
+    pub fn is_begun(&self) -> bool {
+        self.is_begun
     }
 
     /// Bytes of replies that came early.
@@ -78,6 +85,7 @@ impl Replies {
             return self.keep(number, piece, ends);
         }
         output.extend(piece);
+        self.is_begun = !ends;
         if ends {
             self.places.pop_front();
             self.first = self.first.wrapping_add(1);
@@ -129,6 +137,7 @@ impl Replies {
                     self.long_bytes -= long.len();
                     output.append(long);
                     if !*is_whole {
+                        self.is_begun = true;
                         *place = Place::Waiting; // what follows goes straight to the output
                         break;
                     }

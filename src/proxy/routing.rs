@@ -1,7 +1,7 @@
 //! How each command travels: to the node of its keys, to several, to all, or nowhere, because the proxy answers it. Names,
 //! arities, flags and keys are those of the command table; what the server does not have is in `elsewhere`.
 
-use super::{Proxy, admin, elsewhere, local, refused};
+use super::{Proxy, admin, elsewhere, local, pubsub, refused};
 use crate::commands::table::{BLOCKING, KeySpec, SUBSCRIBING, WRITE};
 use crate::commands::{CommandError, CommandId, CommandResult, Registered, Registry};
 use crate::resp::{Args, Reply};
@@ -123,7 +123,7 @@ fn route(registered: &Registered) -> Route {
 
 fn travel(registered: &Registered) -> Travel {
     let name = registered.full_name.as_str();
-    let here = local::HANDLERS.iter().chain(admin::HANDLERS);
+    let here = local::HANDLERS.iter().chain(pubsub::HANDLERS).chain(admin::HANDLERS);
     if let Some((_, handler)) = here.into_iter().find(|(known, _)| *known == name) {
         return Travel::Here(*handler);
     }

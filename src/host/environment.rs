@@ -159,8 +159,7 @@ pub fn process_facts(peak_bytes: &mut usize, config_file: Option<&Path>) -> Proc
     let allocated_bytes = ALLOCATOR.allocated();
     *peak_bytes = (*peak_bytes).max(allocated_bytes);
     let status = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let resident_pages =
-        status.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    let resident_pages = status.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
     let (cpu_user_us, cpu_system_us) = cpu_times_us("/proc/self/stat");
     let (thread_user_us, thread_system_us) = cpu_times_us("/proc/thread-self/stat");
     let path =

@@ -22,14 +22,13 @@ pub trait Environment {
     /// The least that is logged from now on.
     fn set_log_level(&mut self, level: Level);
 
-    /// The nodes that the configuration file lists now, or what is wrong with it. None: there is no file, or flags have said
-    /// which nodes to use.
-    fn nodes_of_file(&mut self) -> Option<Result<Vec<Address>, String>>;
-
     /// Has the addresses of a host looked up where that may take its time; [`Environment::resolved`] answers with the
     /// number, and the loop is woken.
     fn resolve(&mut self, number: u64, host: &str, port: u16);
 
     /// What came of a look-up that has ended and was not asked for yet.
     fn resolved(&mut self) -> Option<(u64, io::Result<Vec<SocketAddr>>)>;
+
+    /// Reads the list of nodes from the configuration file again; none, if there is no file or flags are stronger.
+    fn reload_nodes(&mut self) -> Option<Result<Vec<Address>, String>>;
 }

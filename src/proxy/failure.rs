@@ -38,7 +38,7 @@ impl Proxy {
         let lost = Lost { node, manner, why, is_shared: matches!(purpose, Use::Shared(_)) };
         self.settle(&lost, waiting, outgoing.requests());
         match purpose {
-            Use::Private => self.private_link_lost(owner),
+            Use::Private => self.private_link_lost(index, owner),
             Use::Subscriptions => self.subscriptions_lost(node),
             Use::Shared(_) | Use::Control => {}
         }
@@ -109,12 +109,7 @@ impl Proxy {
 
     /// Which of the requests are sent again: those that have not left, and reads, unless the same client has sent a write
     /// after it, which may have run already.
-    fn worth_a_retry(
-        &self,
-        lost: &Lost<'_>,
-        waiting: &[Waiter],
-        requests: &Requests,
-    ) -> Vec<bool> {
+    fn worth_a_retry(&self, lost: &Lost<'_>, waiting: &[Waiter], requests: &Requests) -> Vec<bool> {
         let mut sent_bytes = 0;
         let mut sent: Vec<bool> = Vec::with_capacity(waiting.len());
         for waiter in waiting {
@@ -130,10 +125,8 @@ impl Proxy {
             if sent[index] && waiter.traits.writes {
                 writers.extend(client);
             }
-            let is_wanted = matches!(
-                waiter.recipient,
-                Recipient::Client { .. } | Recipient::Part { .. }
-            );
+            let is_wanted =
+                matches!(waiter.recipient, Recipient::Client { .. } | Recipient::Part { .. });
             worth[index] = harmless && is_wanted && lost.is_shared && !waiter.traits.retried;
         }
         worth
@@ -215,7 +208,8 @@ impl Proxy {
 
     /// Fails the requests of a link that are not answered in time. If it goes on, the link is given up.
     fn check_waiters(&mut self, index: usize) {
-        let (clock_us, timeout_us) = (self.clock_us(), self.options.timeout_ms.saturating_mul(1000));
+        let (clock_us, timeout_us) =
+            (self.clock_us(), self.options.timeout_ms.saturating_mul(1000));
         let mut at = 0;
         while let Some(link) = self.links.get_mut(index) {
             let Some(waiter) = link.waiting.get(at).copied() else { return };

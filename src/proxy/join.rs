@@ -133,7 +133,8 @@ impl Join {
         let mut everywhere: Option<Vec<bool>> = None;
         for part in &self.parts {
             let (len, rest) = array(part)?;
-            let has: Vec<bool> = rest.split(|&byte| byte == b'\n').map(|line| line == b":1\r").collect();
+            let has: Vec<bool> =
+                rest.split(|&byte| byte == b'\n').map(|line| line == b":1\r").collect();
             let has = has.get(..len)?;
             let before = everywhere.get_or_insert_with(|| vec![true; len]);
             before.iter_mut().zip(has).for_each(|(before, has)| *before &= has);

@@ -115,6 +115,8 @@ pub(super) struct Link {
     pub since_us: u64,
     /// The index and id of its client, if it is private and has one.
     pub owner: Option<(u32, u64)>,
+    /// A blocking command waits on it.
+    pub blocks: bool,
     /// Since when nothing is read from it, for the sake of which client.
     pub paused: Option<(u64, u32)>,
     /// When reading was last resumed, on the clock of the waiters.
@@ -139,6 +141,7 @@ impl Link {
             long_reply: Vec::new(),
             since_us: now_us,
             owner: None,
+            blocks: false,
             paused: None,
             resumed_us: None,
             write_pending: false,

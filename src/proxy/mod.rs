@@ -14,6 +14,7 @@
 //! all_nodes   KEYS, DBSIZE, SCAN and their like        failure   what becomes of requests whose link is lost
 //! transaction MULTI to EXEC, WATCH                     private   links of one client: watched keys, blocking commands
 //! pubsub      channels: one subscription upstream, many clients
+//! command_stats  how long replies to each command took
 //! topology, refresh   which node has which slots, and when to ask
 //! local       PING, HELLO and their like               admin     INFO, CONFIG, CLIENT, COMMAND, ...
 //! options     flags and file                           environment, process   what comes from outside
@@ -28,6 +29,7 @@ pub mod address;
 mod admin;
 mod all_nodes;
 mod client;
+mod command_stats;
 mod delivery;
 mod dispatch;
 mod elsewhere;
@@ -54,13 +56,12 @@ mod service;
 mod session;
 pub mod slots;
 mod split;
-#[cfg(test)]
-mod testing;
 pub mod topology;
 mod transaction;
 
 use slab::Slab;
 
+use self::address::Address;
 use self::client::Client;
 pub use self::environment::Environment;
 use self::join::Join;
@@ -72,6 +73,7 @@ use self::refresh::Refresh;
 use self::routing::Commands;
 use self::slots::{NodeId, SlotMap};
 use self::split::Splitter;
+use self::topology::Topology;
 use self::transaction::Pending;
 use crate::clock::Now;
 use crate::log::Level;
@@ -124,6 +126,7 @@ pub struct Proxy {
     /// The nodes that have slots, in the order of their slots.
     masters: Vec<NodeId>,
     refresh: Refresh,
+    slow_log: admin::SlowLog,
     joins: Slab<Join>,
     transactions: Slab<Pending>,
     channels: Channels,
@@ -153,7 +156,9 @@ impl Proxy {
             u64::from(options.refresh_interval_ms),
             u64::from(options.timeout_ms),
         );
-        Proxy {
+        // Until the nodes have said what they are they are taken for plain servers. Those of a cluster redirect.
+        let first_guess = Topology::even_split(&options.nodes);
+        let mut proxy = Proxy {
             options,
             commands: Commands::new(),
             stats: Stats::default(),
@@ -167,6 +172,7 @@ impl Proxy {
             slots: SlotMap::default(),
             masters: Vec::new(),
             refresh,
+            slow_log: admin::SlowLog::default(),
             joins: Slab::new(),
             transactions: Slab::new(),
             channels: Channels::default(),
@@ -180,7 +186,16 @@ impl Proxy {
             postponed: false,
             next_check_us: 0,
             stopping_since_us: None,
-        }
+        };
+        proxy.apply_topology(&first_guess);
+        proxy
+    }
+
+    /// Takes another list of nodes, and asks them what they are.
+    pub fn set_nodes(&mut self, nodes: Vec<Address>) {
+        self.apply_topology(&Topology::even_split(&nodes));
+        self.options.nodes.clone_from(&nodes);
+        self.refresh.set_seeds(nodes, self.now.monotonic_us / 1000);
     }
 
     /// The monotonic clock as waiters note it: it goes round after an hour.

@@ -87,6 +87,16 @@ impl Proxy {
         }
     }
 
+    /// Notes what a redirection without its request says: where the slot is now.
+    pub(super) fn moved_to(&mut self, reply: &[u8]) -> Option<NodeId> {
+        let from = Address { host: String::new(), port: 0 }; // an empty host leads nowhere
+        let said = parse(reply, &from).filter(|_| self.refresh.kind() != Some(Kind::Plain))?;
+        let node = self.nodes.find_or_add(&said.address)?;
+        self.slots.set(said.slot, Some(node));
+        self.refresh.redirected(said.address, self.now.monotonic_us / 1000);
+        Some(node)
+    }
+
     /// An error that says something about the node, not about the request.
     pub(super) fn note_error(&mut self, node: NodeId, reply: &[u8]) {
         let hints = [b"-READONLY".as_slice(), b"-CLUSTERDOWN", b"-MOVED", b"-MASTERDOWN"];
@@ -189,7 +199,8 @@ mod tests {
     fn redirections_are_read() {
         let from = Address::new("10.0.0.1", 7000).unwrap();
         let read = |text: &str| {
-            parse(text.as_bytes(), &from).map(|said| (said.is_ask, said.slot, said.address.to_string()))
+            parse(text.as_bytes(), &from)
+                .map(|said| (said.is_ask, said.slot, said.address.to_string()))
         };
         assert_eq!(
             read("-MOVED 3999 127.0.0.1:6381\r\n"),
@@ -197,7 +208,13 @@ mod tests {
         );
         assert_eq!(read("-ASK 0 ::1:6381\r\n"), Some((true, 0, "[::1]:6381".to_owned())));
         assert_eq!(read("-MOVED 1 :6381\r\n"), Some((false, 1, "10.0.0.1:6381".to_owned())));
-        for wrong in ["-MOVED 16384 a:1\r\n", "-MOVED x a:1\r\n", "-MOVED 1\r\n", "-ERR no\r\n", "-MOVED 1 ?:1\r\n"] {
+        for wrong in [
+            "-MOVED 16384 a:1\r\n",
+            "-MOVED x a:1\r\n",
+            "-MOVED 1\r\n",
+            "-ERR no\r\n",
+            "-MOVED 1 ?:1\r\n",
+        ] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }

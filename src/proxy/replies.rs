@@ -33,6 +33,8 @@ pub struct Replies {
     stale: usize,
     /// Bytes of early replies that are long.
     long_bytes: usize,
+    /// A part of the first reply has been handed out.
+    is_begun: bool,
 }
 
 impl Replies {
@@ -46,6 +48,11 @@ impl Replies {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
+    }
+
+    /// Whether a part of the next reply has been handed out, so that nothing may come in between.
+    pub fn is_begun(&self) -> bool {
+        self.is_begun
     }
 
     /// Bytes of replies that came early.
@@ -78,6 +85,7 @@ impl Replies {
             return self.keep(number, piece, ends);
         }
         output.extend(piece);
+        self.is_begun = !ends;
         if ends {
             self.places.pop_front();
             self.first = self.first.wrapping_add(1);
@@ -129,6 +137,7 @@ impl Replies {
                     self.long_bytes -= long.len();
                     output.append(long);
                     if !*is_whole {
+                        self.is_begun = true;
                         *place = Place::Waiting; // what follows goes straight to the output
                         break;
                     }
@@ -185,7 +194,8 @@ mod tests {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (random >> 33) as usize % below
         };
-        let (mut replies, mut output) = (Replies { first: u32::MAX - 5, ..Replies::default() }, Output::new());
+        let (mut replies, mut output) =
+            (Replies { first: u32::MAX - 5, ..Replies::default() }, Output::new());
         let (mut waiting, mut expected) = (Vec::<(u32, Vec<u8>)>::new(), Vec::new());
         for request in 0..2_000_usize {
             let len = [1, 5, 100, 5_000, 40_000][next(5).min(next(5))];

@@ -7,7 +7,9 @@ use super::outgoing::Outgoing;
 use super::{Proxy, client_token};
 use crate::clock::Now;
 use crate::log::Level;
-use crate::net::{Actions, Close, Disconnect, LoopStats, OutputBuffer, Peer, Service, Signal, Token};
+use crate::net::{
+    Actions, Close, Disconnect, LoopStats, OutputBuffer, Peer, Service, Signal, Token,
+};
 
 const TOO_MANY_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
 /// Links and nodes are looked at so often while there is something to look at.
@@ -105,7 +107,7 @@ impl Service for Proxy {
         match signal {
             Signal::Terminate => self.stop("SIGTERM"),
             Signal::Interrupt => self.stop("SIGINT"),
-            Signal::Hangup => super::admin::reload(self),
+            Signal::Hangup => self.reload_nodes(),
             Signal::User1 => {}
         }
     }
@@ -125,6 +127,7 @@ impl Service for Proxy {
         if now_us >= self.next_check_us {
             self.check_links();
             self.check_nodes();
+            self.catch_up_subscriptions();
             self.check_stop();
             self.next_check_us = now_us + CHECK_INTERVAL_US;
         }
@@ -209,6 +212,23 @@ impl Proxy {
         }
         self.going_on.retain(|&other| other != client);
         self.throttled.retain(|&other| other != client);
+    }
+
+    /// Reads the list of nodes again.
+    fn reload_nodes(&mut self) {
+        match self.environment.reload_nodes() {
+            Some(Ok(nodes)) => {
+                self.log(Level::Notice, format_args!("Received SIGHUP: {} nodes", nodes.len()));
+                self.set_nodes(nodes);
+            }
+            Some(Err(error)) => {
+                self.log(Level::Warning, format_args!("Received SIGHUP; the nodes stay: {error}"));
+            }
+            None => self.log(
+                Level::Notice,
+                format_args!("Received SIGHUP: there is no list of nodes to read"),
+            ),
+        }
     }
 
     /// Takes no more clients; ends when those that are there have been answered.

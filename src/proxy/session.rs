@@ -12,6 +12,10 @@ pub struct Session {
     pub(super) private: Option<u32>,
     /// Keys are watched on that link.
     pub(super) watching: bool,
+    /// The slot they are in.
+    pub(super) watched_slot: Option<u16>,
+    /// Keys were watched on a link that was lost: they may have changed.
+    pub(super) watch_lost: bool,
     /// Channels and patterns.
     pub(super) subscriptions: Option<Box<Subscriptions>>,
 }
@@ -19,6 +23,9 @@ pub struct Session {
 impl Session {
     /// Whether there is nothing in it.
     pub(super) fn is_over(&self) -> bool {
-        self.transaction.is_none() && self.private.is_none() && self.subscriptions.is_none()
+        self.transaction.is_none()
+            && self.private.is_none()
+            && self.subscriptions.is_none()
+            && !self.watch_lost
     }
 }

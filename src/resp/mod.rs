@@ -22,7 +22,7 @@ mod reply_end;
 pub mod request;
 pub mod value;
 
-pub use args::{Args, Batch, OwnedArgs, Span, write_request};
+pub use args::{Args, Batch, OwnedArgs, Span, write_argument, write_request, write_request_head};
 pub use element::{ReplyError, ReplyScanner};
 pub use inline::split_args;
 pub use output::Output;

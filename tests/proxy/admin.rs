@@ -81,11 +81,7 @@ fn sighup_reads_the_nodes_of_the_file() {
     };
     write(&first);
     let path = dir.to_string_lossy().into_owned();
-    let proxy = TestServer::start_program(
-        env!("CARGO_BIN_EXE_proxy"),
-        &[],
-        &["--config", &path],
-    );
+    let proxy = TestServer::start_program(env!("CARGO_BIN_EXE_proxy"), &[], &["--config", &path]);
     wait_for_slots(&proxy);
     let mut client = proxy.connect();
     client.run("GET a").is("$1\r\na");

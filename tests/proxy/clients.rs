@@ -93,7 +93,9 @@ fn x11_what_cannot_work_is_refused_and_leaves_nothing_behind() {
     client.run(&format!("SET {here} 6")).is("+QUEUED");
     client.run("EXEC").is("*-1");
     client.run("EXEC").is("-ERR EXEC without MULTI");
-    for refused in ["MONITOR", "WAIT 0 0", "REPLICAOF a 1", "SWAPDB 0 1", "CLIENT TRACKING ON", "PSYNC ? -1"] {
+    for refused in
+        ["MONITOR", "WAIT 0 0", "REPLICAOF a 1", "SWAPDB 0 1", "CLIENT TRACKING ON", "PSYNC ? -1"]
+    {
         let reply = client.run(refused).wire();
         assert!(reply.starts_with("-ERR"), "{refused}: {reply}");
     }
@@ -126,7 +128,9 @@ fn x11_databases_channels_and_waiting_are_one_clients_own() {
 
     client.run("SUBSCRIBE news").is("*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1");
     client.run("GET k").starts("-ERR Can't execute 'get'");
-    wait_until("the subscription has reached a node", || other.run("PUBLISH news hello").number() > 0);
+    wait_until("the subscription has reached a node", || {
+        other.run("PUBLISH news hello").number() > 0
+    });
     client.reply().is("*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$5\r\nhello");
     other.run("GET k").is("$-1"); // messages are nobody else's
     client.run("UNSUBSCRIBE").starts("*3\r\n$11\r\nunsubscribe\r\n");

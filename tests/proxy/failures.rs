@@ -11,7 +11,9 @@ use rustix::process::Signal;
 use super::evil::{Act, Evil, echo};
 use super::mix::{Random, seeds};
 use crate::support::connection::encode;
-use crate::support::proxy::{Behind, NO_FILES, key_on, node_of, redis_server, start_proxy, wait_for_slots};
+use crate::support::proxy::{
+    Behind, NO_FILES, key_on, node_of, redis_server, start_proxy, wait_for_slots,
+};
 use crate::support::{DEADLINE, TestServer, process, wait_until};
 
 #[test]
@@ -199,7 +201,11 @@ fn clients_mixed_while_nodes_die_and_come_back_stay_in_step() {
                     round += 1;
                     for key in 0..30 {
                         let text = format!("{number}:{round}:{key}");
-                        client.send(encode(&[b"SET", format!("m:{number}:{key}").as_bytes(), text.as_bytes()]));
+                        client.send(encode(&[
+                            b"SET",
+                            format!("m:{number}:{key}").as_bytes(),
+                            text.as_bytes(),
+                        ]));
                         client.send(encode(&[b"GET", format!("m:{number}:{key}").as_bytes()]));
                         client.send(encode(&[b"ECHO", text.as_bytes()]));
                     }

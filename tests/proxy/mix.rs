@@ -58,7 +58,12 @@ pub struct Model {
 
 impl Model {
     pub fn new(name: &str, seed: u64) -> Self {
-        Self { name: name.to_owned(), random: Random::new(seed), values: HashMap::new(), written: 0 }
+        Self {
+            name: name.to_owned(),
+            random: Random::new(seed),
+            values: HashMap::new(),
+            written: 0,
+        }
     }
 
     /// The next `count` requests.

@@ -35,7 +35,17 @@ fn x01_replies_come_in_the_order_of_the_requests() {
 fn x10_keys_are_on_the_node_of_their_slot() {
     let Some(behind) = Behind::start("X10", 3, &[]) else { return };
     let keys: Vec<&[u8]> = vec![
-        b"", b"a", b"{a}x", b"x{a}", b"{}x", b"{a", b"a}{b}c", b"{{a}}b", b"\x00\xff\r\n", b"{\xff}1", b"foo{bar}{zap}",
+        b"",
+        b"a",
+        b"{a}x",
+        b"x{a}",
+        b"{}x",
+        b"{a",
+        b"a}{b}c",
+        b"{{a}}b",
+        b"\x00\xff\r\n",
+        b"{\xff}1",
+        b"foo{bar}{zap}",
     ];
     let mut client = behind.proxy.connect();
     for key in &keys {
@@ -45,7 +55,12 @@ fn x10_keys_are_on_the_node_of_their_slot() {
         let mut node = node.connect();
         for key in &keys {
             let expected = i64::from(node_of(key, 3) == number);
-            assert_eq!(node.command(&[b"EXISTS", key]).number(), expected, "{}", key.escape_ascii());
+            assert_eq!(
+                node.command(&[b"EXISTS", key]).number(),
+                expected,
+                "{}",
+                key.escape_ascii()
+            );
         }
     }
     client.command(&[b"COMMAND", b"GETKEYS", b"GET", b"{a}x"]).is("*1\r\n$4\r\n{a}x");

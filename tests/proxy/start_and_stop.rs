@@ -31,7 +31,8 @@ fn x14_without_nodes_the_proxy_starts_says_so_and_finds_them_later() {
     // Fifty clients were waiting for each node, and it was met by few connections: there was no stampede.
     for node in &nodes {
         let stats = node.connect().run("INFO stats").text();
-        let received = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+        let received =
+            stats.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
         let received: u64 = received.and_then(|count| count.trim().parse().ok()).expect("a count");
         assert!(received < 20, "{received} connections");
     }
@@ -98,7 +99,9 @@ fn x15_a_killed_proxy_leaves_true_acknowledgements_and_healthy_nodes() {
     wait_for_slots(&proxy);
     let mut client = proxy.connect();
     for number in acknowledged {
-        client.run(&format!("GET k:{number}")).is(&format!("${}\r\n{number}", number.to_string().len()));
+        client
+            .run(&format!("GET k:{number}"))
+            .is(&format!("${}\r\n{number}", number.to_string().len()));
     }
     for node in &behind.nodes {
         assert!(process::exists(node.pid()));

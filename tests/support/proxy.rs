@@ -22,7 +22,8 @@ pub fn start_proxy(nodes: &[SocketAddr], flags: &[&str]) -> TestServer {
 pub fn wait_for_slots(proxy: &TestServer) {
     let mut client = proxy.connect();
     wait_until("the proxy has found its nodes", || {
-        client.run("INFO nodes").text().contains("slots_served:16384\r\n")
+        let nodes = client.run("INFO nodes").text();
+        nodes.contains("slots_served:16384\r\n") && !nodes.contains("nodes_kind:unknown")
     });
 }
 

@@ -68,7 +68,12 @@ fn checked<'a>(what: &str, name: &'a [u8]) -> Result<&'a [u8], CommandError> {
 }
 
 /// `CLIENT REPLY <ON | OFF | SKIP>` -> `+OK` for `ON`, else nothing; `SKIP` is about the next command. O(1).
-fn reply_mode(proxy: &mut Proxy, client: usize, args: &Args<'_>, reply: &mut Reply) -> CommandResult {
+fn reply_mode(
+    proxy: &mut Proxy,
+    client: usize,
+    args: &Args<'_>,
+    reply: &mut Reply,
+) -> CommandResult {
     let mode = &mut proxy.clients[client].reply_mode;
     match args.bytes(2).to_ascii_lowercase().as_slice() {
         b"on" => {
@@ -224,7 +229,8 @@ impl Filter {
     /// Those that pass, in the order of their connecting.
     fn select(&self, proxy: &Proxy) -> Vec<usize> {
         let passing = proxy.clients.iter().filter(|(_, client)| self.passes(client));
-        let mut found: Vec<(u64, usize)> = passing.map(|(index, client)| (client.id, index)).collect();
+        let mut found: Vec<(u64, usize)> =
+            passing.map(|(index, client)| (client.id, index)).collect();
         found.sort_unstable();
         found.into_iter().map(|(_, index)| index).collect()
     }
@@ -274,6 +280,7 @@ fn flags(client: &Client) -> String {
         (client.closing, 'A'),
         (client.peer.is_unix, 'U'),
     ];
-    let flags: String = letters.into_iter().filter(|(set, _)| *set).map(|(_, letter)| letter).collect();
+    let flags: String =
+        letters.into_iter().filter(|(set, _)| *set).map(|(_, letter)| letter).collect();
     if flags.is_empty() { "N".to_owned() } else { flags }
 }

@@ -2,8 +2,6 @@
 
 use crate::commands::{CommandError, CommandResult, write_help};
 use crate::config::SetError;
-use crate::log::Level;
-use crate::proxy::address::Address;
 use crate::proxy::routing::Handler;
 use crate::proxy::{Proxy, Stats};
 use crate::resp::{Args, Reply};
@@ -80,32 +78,12 @@ fn help(_: &mut Proxy, _: usize, _: &Args<'_>, reply: &mut Reply) -> CommandResu
     Ok(())
 }
 
-/// SIGHUP: the nodes of the configuration file, as it is now.
-pub(in crate::proxy) fn reload(proxy: &mut Proxy) {
-    match proxy.environment.nodes_of_file() {
-        Some(Ok(nodes)) if nodes == proxy.options.nodes => {
-            proxy.log(Level::Notice, format_args!("SIGHUP: the nodes are the same as before"));
-        }
-        Some(Ok(nodes)) => {
-            proxy.options.nodes = nodes;
-            proxy.options_changed(&["nodes"]);
-        }
-        Some(Err(error)) => {
-            proxy.log(Level::Warning, format_args!("SIGHUP: the nodes stay as they are: {error}"));
-        }
-        None => {
-            let text = "SIGHUP: the nodes stay as they are: they do not come from a file";
-            proxy.log(Level::Notice, format_args!("{text}"));
-        }
-    }
-}
-
 impl Proxy {
     /// Makes options effective that have another value now. Most are looked at where they matter.
     fn options_changed(&mut self, changed: &[&str]) {
         for name in changed {
             match *name {
-                "nodes" => self.nodes_changed(),
+                "nodes" => self.set_nodes(self.options.nodes.clone()),
                 "loglevel" => self.environment.set_log_level(self.options.loglevel),
                 "timeout" | "refresh-interval" => self.refresh.set_times(
                     u64::from(self.options.refresh_interval_ms),
@@ -115,13 +93,5 @@ impl Proxy {
                 _ => {}
             }
         }
-    }
-
-    /// The nodes of the new list are asked what they are; until one has answered, the slots are where they were.
-    fn nodes_changed(&mut self) {
-        let nodes = self.options.nodes.clone();
-        let list: Vec<String> = nodes.iter().map(Address::to_string).collect();
-        self.log(Level::Notice, format_args!("The nodes are now {}", list.join(",")));
-        self.refresh.set_seeds(nodes, self.now.monotonic_us / 1000);
     }
 }

@@ -225,7 +225,8 @@ fn latencystats(view: &View<'_>, text: &mut Text) {
         if stats.replies == 0 {
             continue;
         }
-        let (p50, p99) = (percentile_us(&stats.latency_us, 50), percentile_us(&stats.latency_us, 99));
+        let (p50, p99) =
+            (percentile_us(&stats.latency_us, 50), percentile_us(&stats.latency_us, 99));
         let name = format!("latency_percentiles_usec_{}", safe(&registered.full_name));
         text.field(&name, format_args!("p50={p50},p99={p99}"));
     }

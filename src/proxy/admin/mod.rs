@@ -1,7 +1,7 @@
 //! Commands about the proxy as a whole and about its clients: what it tells of itself, and what it can be told while it runs.
 //!
 //! ```text
-//! client    CLIENT              config   CONFIG, and another list of nodes
+//! client    CLIENT              config   CONFIG
 //! command   COMMAND             info     INFO
 //! slowlog   SLOWLOG             latency  LATENCY, and what is counted for each command
 //! ```
@@ -14,7 +14,6 @@ mod latency;
 mod slowlog;
 
 use super::routing::Handler;
-pub(super) use config::reload;
 pub(super) use slowlog::SlowLog;
 
 /// The commands, by full name.

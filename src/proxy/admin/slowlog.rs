@@ -9,12 +9,8 @@ use crate::resp::{Args, Batch, Limits, Reply, RequestParser};
 use crate::server::{CommandLog, LogEntry, LogKind, shortened};
 
 /// The subcommands.
-pub(super) const HANDLERS: &[(&str, Handler)] = &[
-    ("slowlog|get", get),
-    ("slowlog|help", help),
-    ("slowlog|len", len),
-    ("slowlog|reset", reset),
-];
+pub(super) const HANDLERS: &[(&str, Handler)] =
+    &[("slowlog|get", get), ("slowlog|help", help), ("slowlog|len", len), ("slowlog|reset", reset)];
 
 /// The newest slow requests.
 #[derive(Default)]
@@ -64,7 +60,12 @@ impl Proxy {
 
     /// Notes a request, as it was sent to a node, whose reply took so long. `client` is who has sent it, if that is known.
     #[cold]
-    pub(in crate::proxy) fn note_slow(&mut self, client: Option<usize>, request: &[u8], took_us: u32) {
+    pub(in crate::proxy) fn note_slow(
+        &mut self,
+        client: Option<usize>,
+        request: &[u8],
+        took_us: u32,
+    ) {
         let mut batch = Batch::new();
         RequestParser::new().parse(request, 1, &Limits::default(), &mut batch);
         if batch.is_empty() {

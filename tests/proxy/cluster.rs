@@ -1,0 +1,1 @@
+//! In front of a cluster of Redis.

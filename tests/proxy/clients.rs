@@ -1,7 +1,8 @@
 //! What one client does is nobody else's loss: X07, X08, X11, X12.
 
-use rustix::net::sockopt::set_socket_linger;
 use std::time::Duration;
+
+use socket2::SockRef;
 
 use super::evil::{Act, Evil, echo};
 use crate::support::connection::{encode, encode_line};
@@ -22,7 +23,8 @@ fn x07_replies_to_a_client_that_is_gone_are_nobodys() {
         client.send(&requests);
         if round % 2 == 0 {
             // Closing with something unread, and without waiting, is a reset.
-            set_socket_linger(client.second_handle(), Some(Duration::ZERO)).expect("it can be set");
+            let handle = client.second_handle();
+            SockRef::from(&handle).set_linger(Some(Duration::ZERO)).expect("it can be set");
         }
         drop(client);
         for number in 0..50 {

@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,8 +17,6 @@ pub enum Act {
     Reply(Vec<u8>),
     /// It is answered with these bytes, and then the connection ends.
     ReplyAndClose(Vec<u8>),
-    /// It is not answered.
-    Silence,
 }
 
 impl Act {
@@ -39,7 +37,6 @@ pub struct Evil {
 
 struct Shared {
     behaviour: Box<Behaviour>,
-    connections: AtomicUsize,
     requests: Mutex<Vec<Vec<Vec<u8>>>>,
     ending: AtomicBool,
 }
@@ -51,7 +48,6 @@ impl Evil {
         let address = listener.local_addr().expect("it listens");
         let shared = Arc::new(Shared {
             behaviour: Box::new(behaviour),
-            connections: AtomicUsize::new(0),
             requests: Mutex::new(Vec::new()),
             ending: AtomicBool::new(false),
         });
@@ -63,11 +59,6 @@ impl Evil {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// How many connections it has had.
-    pub fn connections(&self) -> usize {
-        self.shared.connections.load(Ordering::SeqCst)
     }
 
     /// How many requests with that name it has got.
@@ -93,7 +84,6 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             return;
         }
         let Ok(stream) = stream else { continue };
-        shared.connections.fetch_add(1, Ordering::SeqCst);
         let shared = shared.clone();
         std::thread::spawn(move || serve(stream, &shared));
     }
@@ -134,7 +124,6 @@ fn act(stream: &mut TcpStream, shared: &Shared, words: &[Vec<u8>]) -> bool {
             let _ = stream.write_all(&bytes);
             false
         }
-        Act::Silence => true,
     }
 }
 

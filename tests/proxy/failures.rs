@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use socket2::SockRef;
 
 use super::evil::{Act, Evil, echo};
 use super::mix::{Random, seeds};
@@ -131,7 +132,7 @@ impl Hole {
     fn new() -> Hole {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         // Listening again makes the queue shorter.
-        rustix::net::listen(&listener, 0).expect("it listens");
+        SockRef::from(&listener).listen(0).expect("it listens");
         let address = listener.local_addr().expect("it listens");
         let queue = (0..3)
             .filter_map(|_| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok())

@@ -227,13 +227,7 @@ impl Proxy {
                 len
             }
         };
-        state.waiting.push_back(Waiter {
-            recipient,
-            bytes: bytes as u32,
-            queued_us,
-            slot,
-            traits,
-        });
+        state.waiting.push_back(Waiter { recipient, bytes: bytes as u32, queued_us, slot, traits });
         let node = state.node;
         self.write_to_link(link);
         self.nodes.get_mut(node).stats.requests += 1;

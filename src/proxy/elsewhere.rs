@@ -11,12 +11,7 @@ fn elsewhere(_: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
     Err(CommandError::Syntax)
 }
 
-const fn row(
-    name: &'static str,
-    arity: Arity,
-    flags: Flags,
-    keys: &'static [KeySpec],
-) -> Command {
+const fn row(name: &'static str, arity: Arity, flags: Flags, keys: &'static [KeySpec]) -> Command {
     command(name, arity, flags, keys, elsewhere)
 }
 
@@ -125,8 +120,7 @@ pub(super) fn tables() -> Vec<(Group, &'static [Command])> {
         of_server(row.name).is_none_or(|known| known.subcommands.len() < row.subcommands.len())
     };
     let extra = ROWS.iter().filter(|row| has_more(row));
-    let mut tables: Vec<_> =
-        extra.map(|row| (Group::Generic, std::slice::from_ref(row))).collect();
+    let mut tables: Vec<_> = extra.map(|row| (Group::Generic, std::slice::from_ref(row))).collect();
     tables.extend_from_slice(TABLES);
     tables
 }
@@ -186,7 +180,6 @@ pub(super) fn shard_channels(command: &Command, args: &Args<'_>) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::proxy::routing::Commands;
     use crate::resp::OwnedArgs;
 

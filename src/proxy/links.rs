@@ -124,9 +124,10 @@ impl Proxy {
         state.resolving = false;
         state.known = result.unwrap_or_default();
         let failed = state.known.is_empty();
-        let waiting = self.links.iter().filter(|(_, link)| {
-            link.node == node && link.stage == Stage::Resolving
-        });
+        let waiting = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.node == node && link.stage == Stage::Resolving);
         let waiting: Vec<usize> = waiting.map(|(index, _)| index).collect();
         for index in waiting {
             if failed {

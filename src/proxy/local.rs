@@ -133,7 +133,8 @@ fn hello(proxy: &mut Proxy, client: usize, args: &Args<'_>, reply: &mut Reply) -
         ));
     }
     let protocol = handshake.protocol.unwrap_or(state.protocol);
-    if protocol != state.protocol && state.session.as_ref().is_some_and(|session| session.watching) {
+    if protocol != state.protocol && state.session.as_ref().is_some_and(|session| session.watching)
+    {
         return Err(CommandError::Text(
             "ERR HELLO is not available through the proxy while keys are watched",
         ));
@@ -163,10 +164,7 @@ fn hello(proxy: &mut Proxy, client: usize, args: &Args<'_>, reply: &mut Reply) -
 }
 
 /// Reads and checks all options in their order: the first that is wrong decides the error.
-fn read_handshake<'a>(
-    proxy: &mut Proxy,
-    args: &Args<'a>,
-) -> Result<Handshake<'a>, CommandError> {
+fn read_handshake<'a>(proxy: &mut Proxy, args: &Args<'a>) -> Result<Handshake<'a>, CommandError> {
     let mut handshake = Handshake::default();
     if let Some(version) = args.get(1) {
         handshake.protocol = Some(read_protocol(version)?);

@@ -59,14 +59,16 @@ impl Proxy {
     /// The client's own link to the node that has `slot`.
     pub(super) fn private_link(&mut self, client: usize, slot: u16) -> Result<u32, String> {
         let manner = self.clients[client].manner();
-        if let Some(link) = self.clients[client].session.as_ref().and_then(|session| session.private)
+        if let Some(link) =
+            self.clients[client].session.as_ref().and_then(|session| session.private)
         {
             return match self.links[link as usize].node_has(&self.slots, slot) {
                 true => Ok(link),
                 false => Err("ERR keys are watched on another node".to_owned()),
             };
         }
-        let node = self.node_of(slot).ok_or_else(|| "CLUSTERDOWN Hash slot not served".to_owned())?;
+        let node =
+            self.node_of(slot).ok_or_else(|| "CLUSTERDOWN Hash slot not served".to_owned())?;
         if self.nodes.get(node).health.down.is_some() {
             return Err(self.down_text(node));
         }
@@ -112,7 +114,8 @@ impl Proxy {
     /// A client's own link was lost: what it has watched may have changed.
     pub(super) fn private_link_lost(&mut self, index: usize, owner: Option<(u32, u64)>) {
         let Some((client, id)) = owner else { return };
-        let Some(state) = self.clients.get_mut(client as usize).filter(|state| state.id == id) else {
+        let Some(state) = self.clients.get_mut(client as usize).filter(|state| state.id == id)
+        else {
             return;
         };
         if let Some(session) = &mut state.session

@@ -110,7 +110,8 @@ fn serve(started: Started) -> Result<u8, String> {
         Level::Notice,
         format_args!("Mini-Redis proxy {VERSION} is starting, pid {pid}, on {addresses}"),
     );
-    let environment = ProcessEnvironment::new(logger, event_loop.waker(), config_file, nodes_are_flags);
+    let environment =
+        ProcessEnvironment::new(logger, event_loop.waker(), config_file, nodes_are_flags);
     let mut proxy = Proxy::new(options, Box::new(environment), clock_now());
     let code =
         event_loop.run(&mut proxy).map_err(|error| format!("The event loop failed: {error}"))?;

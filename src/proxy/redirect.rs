@@ -199,7 +199,8 @@ mod tests {
     fn redirections_are_read() {
         let from = Address::new("10.0.0.1", 7000).unwrap();
         let read = |text: &str| {
-            parse(text.as_bytes(), &from).map(|said| (said.is_ask, said.slot, said.address.to_string()))
+            parse(text.as_bytes(), &from)
+                .map(|said| (said.is_ask, said.slot, said.address.to_string()))
         };
         assert_eq!(
             read("-MOVED 3999 127.0.0.1:6381\r\n"),
@@ -207,7 +208,13 @@ mod tests {
         );
         assert_eq!(read("-ASK 0 ::1:6381\r\n"), Some((true, 0, "[::1]:6381".to_owned())));
         assert_eq!(read("-MOVED 1 :6381\r\n"), Some((false, 1, "10.0.0.1:6381".to_owned())));
-        for wrong in ["-MOVED 16384 a:1\r\n", "-MOVED x a:1\r\n", "-MOVED 1\r\n", "-ERR no\r\n", "-MOVED 1 ?:1\r\n"] {
+        for wrong in [
+            "-MOVED 16384 a:1\r\n",
+            "-MOVED x a:1\r\n",
+            "-MOVED 1\r\n",
+            "-ERR no\r\n",
+            "-MOVED 1 ?:1\r\n",
+        ] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }

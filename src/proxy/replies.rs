@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn x01_replies_leave_in_the_order_of_their_requests() {
-        for seed in 0..50 {
+        for seed in 0..8 {
             play(seed);
         }
     }
@@ -194,7 +194,8 @@ mod tests {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (random >> 33) as usize % below
         };
-        let (mut replies, mut output) = (Replies { first: u32::MAX - 5, ..Replies::default() }, Output::new());
+        let (mut replies, mut output) =
+            (Replies { first: u32::MAX - 5, ..Replies::default() }, Output::new());
         let (mut waiting, mut expected) = (Vec::<(u32, Vec<u8>)>::new(), Vec::new());
         for request in 0..2_000_usize {
             let len = [1, 5, 100, 5_000, 40_000][next(5).min(next(5))];

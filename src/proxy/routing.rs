@@ -77,8 +77,7 @@ pub struct Commands {
 impl Commands {
     pub(super) fn new() -> Commands {
         let registry = Registry::new(&elsewhere::tables(), &[]).expect("nothing is renamed");
-        let routes: Vec<Route> =
-            registry.iter().map(|(_, registered)| route(registered)).collect();
+        let routes: Vec<Route> = registry.iter().map(|(_, registered)| route(registered)).collect();
         Commands { calls: vec![0; routes.len()], registry, routes }
     }
 

@@ -7,7 +7,9 @@ use super::outgoing::Outgoing;
 use super::{Proxy, client_token};
 use crate::clock::Now;
 use crate::log::Level;
-use crate::net::{Actions, Close, Disconnect, LoopStats, OutputBuffer, Peer, Service, Signal, Token};
+use crate::net::{
+    Actions, Close, Disconnect, LoopStats, OutputBuffer, Peer, Service, Signal, Token,
+};
 
 const TOO_MANY_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
 /// Links and nodes are looked at so often while there is something to look at.
@@ -222,7 +224,10 @@ impl Proxy {
             Some(Err(error)) => {
                 self.log(Level::Warning, format_args!("Received SIGHUP; the nodes stay: {error}"));
             }
-            None => self.log(Level::Notice, format_args!("Received SIGHUP: there is no list of nodes to read")),
+            None => self.log(
+                Level::Notice,
+                format_args!("Received SIGHUP: there is no list of nodes to read"),
+            ),
         }
     }
 

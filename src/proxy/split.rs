@@ -160,7 +160,8 @@ impl Proxy {
         let queued_us = self.clock_us();
         let args = request.args;
         let keys = || {
-            let next = |&key: &u32| Some(splitter.next[key as usize]).filter(|&key| key != u32::MAX);
+            let next =
+                |&key: &u32| Some(splitter.next[key as usize]).filter(|&key| key != u32::MAX);
             std::iter::successors(Some(group.first), next)
         };
         let arguments_of = |key: u32| {
@@ -180,14 +181,10 @@ impl Proxy {
         let bytes = chunk.len() - before;
         requests.added(bytes);
         // Where the keys are of many slots, none of them tells where to send the request again: its link does.
-        let slot = if group.keys == 1 || self.refresh.kind().is_some() { group.slot } else { NO_SLOT };
-        let waiter = Waiter {
-            recipient,
-            bytes: bytes as u32,
-            queued_us,
-            slot,
-            traits: request.traits(),
-        };
+        let slot =
+            if group.keys == 1 || self.refresh.kind().is_some() { group.slot } else { NO_SLOT };
+        let waiter =
+            Waiter { recipient, bytes: bytes as u32, queued_us, slot, traits: request.traits() };
         link.waiting.push_back(waiter);
         let node = link.node;
         self.write_to_link(group.link);

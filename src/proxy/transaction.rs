@@ -199,10 +199,10 @@ impl Proxy {
     ) {
         let lens = [&[MULTI.len() as u32], &transaction.lens[..], &[EXEC.len() as u32]].concat();
         let block = [MULTI, &transaction.requests, EXEC].concat();
-        let traits = Traits { writes: transaction.writes, retried: true, redirects: 0, patient: false };
+        let traits =
+            Traits { writes: transaction.writes, retried: true, redirects: 0, patient: false };
         let slot = transaction.slot.unwrap_or(NO_SLOT);
-        let pending =
-            Pending { recipient, missing: lens.len(), transaction, moved: None, retried };
+        let pending = Pending { recipient, missing: lens.len(), transaction, moved: None, retried };
         let recipient = Recipient::Transaction(self.transactions.insert(pending) as u32);
         let queued_us = self.clock_us();
         let state = &mut self.links[link as usize];

@@ -100,7 +100,9 @@ impl Batch {
     pub fn wire_bytes<'a>(&self, index: usize, start: usize, buffer: &'a [u8]) -> Option<&'a [u8]> {
         let request = self.requests[index];
         let spans = &self.spans[request.first..request.first + request.argc];
-        let ends_well = |span: &Span| buffer.get(span.start + span.len..span.start + span.len + 2) == Some(b"\r\n");
+        let ends_well = |span: &Span| {
+            buffer.get(span.start + span.len..span.start + span.len + 2) == Some(b"\r\n")
+        };
         let as_is = !request.inline && !request.follows_empty && spans.iter().all(ends_well);
         as_is.then(|| &buffer[start..request.end])
     }

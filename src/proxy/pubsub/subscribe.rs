@@ -38,7 +38,8 @@ impl Proxy {
         let subscriptions = self.session_mut(client).subscriptions.get_or_insert_default();
         subscriptions.names.insert((kind, name.clone()));
         let count = subscriptions.count(kind);
-        let reply = confirmation(self.clients[client].protocol, kind.words()[0], Some(&name), count);
+        let reply =
+            confirmation(self.clients[client].protocol, kind.words()[0], Some(&name), count);
         let topic = self.channels.topics.entry((kind, name.clone())).or_default();
         topic.subscribers.insert(client);
         if topic.is_confirmed() {
@@ -54,7 +55,8 @@ impl Proxy {
     fn unsubscribe(&mut self, client: usize, kind: Kind, mut names: Vec<Vec<u8>>) {
         let word = kind.words()[1];
         if names.is_empty() {
-            names = self.subscribed_to(client, Some(kind)).into_iter().map(|(_, name)| name).collect();
+            names =
+                self.subscribed_to(client, Some(kind)).into_iter().map(|(_, name)| name).collect();
         }
         let protocol = self.clients[client].protocol;
         if names.is_empty() {

@@ -149,11 +149,8 @@ impl Proxy {
         for refused in waiting {
             let client = refused.client as usize;
             topic_left(self, client, &key);
-            let recipient = Recipient::Client {
-                index: refused.client,
-                id: refused.id,
-                number: refused.number,
-            };
+            let recipient =
+                Recipient::Client { index: refused.client, id: refused.id, number: refused.number };
             self.hand_over(recipient, reply);
         }
     }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use super::address::Address;
 use crate::log::Level;
+use crate::server::ProcessFacts;
 
 /// What the proxy is given from outside.
 pub trait Environment {
@@ -14,6 +15,12 @@ pub trait Environment {
 
     /// Writes a line to the log.
     fn log(&mut self, level: Level, message: fmt::Arguments<'_>);
+
+    /// Facts about the process.
+    fn process(&mut self) -> ProcessFacts;
+
+    /// The least that is logged from now on.
+    fn set_log_level(&mut self, level: Level);
 
     /// Has the addresses of a host looked up where that may take its time; [`Environment::resolved`] answers with the
     /// number, and the loop is woken.

@@ -14,6 +14,7 @@
 //! all_nodes   KEYS, DBSIZE, SCAN and their like        failure   what becomes of requests whose link is lost
 //! transaction MULTI to EXEC, WATCH                     private   links of one client: watched keys, blocking commands
 //! pubsub      channels: one subscription upstream, many clients
+//! command_stats  how long replies to each command took
 //! topology, refresh   which node has which slots, and when to ask
 //! local       PING, HELLO and their like               admin     INFO, CONFIG, CLIENT, COMMAND, ...
 //! options     flags and file                           environment, process   what comes from outside
@@ -28,6 +29,7 @@ pub mod address;
 mod admin;
 mod all_nodes;
 mod client;
+mod command_stats;
 mod delivery;
 mod dispatch;
 mod elsewhere;
@@ -128,6 +130,7 @@ pub struct Proxy {
     /// The nodes that have slots, in the order of their slots.
     masters: Vec<NodeId>,
     refresh: Refresh,
+    slow_log: admin::SlowLog,
     joins: Slab<Join>,
     transactions: Slab<Pending>,
     channels: Channels,
@@ -173,6 +176,7 @@ impl Proxy {
             slots: SlotMap::default(),
             masters: Vec::new(),
             refresh,
+            slow_log: admin::SlowLog::default(),
             joins: Slab::new(),
             transactions: Slab::new(),
             channels: Channels::default(),

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::address::Address;
+use super::command_stats::{BUCKETS, bucket};
 use super::link::Manner;
 use super::slots::NodeId;
 
@@ -61,7 +62,7 @@ pub struct NodeStats {
     /// Links that could not be made, or were lost.
     pub failed_connections: u64,
     /// How long replies took, in buckets of powers of two: bucket n counts those below 2^n microseconds, the last one all others.
-    pub latency_us: [u64; 32],
+    pub latency_us: [u64; BUCKETS],
     /// The sum of these times.
     pub latency_sum_us: u64,
 }
@@ -71,7 +72,7 @@ impl NodeStats {
     #[inline]
     pub fn replied(&mut self, took_us: u32) {
         self.replies += 1;
-        self.latency_us[(32 - took_us.leading_zeros()).min(31) as usize] += 1;
+        self.latency_us[bucket(took_us)] += 1;
         self.latency_sum_us += u64::from(took_us);
     }
 }

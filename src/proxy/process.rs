@@ -11,8 +11,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use super::address::Address;
 use super::options::start::{Start, Started, nodes_of_file, start};
 use super::{Environment, Proxy};
+use crate::host::process_facts;
 use crate::log::{Level, Log, Logger, Role};
 use crate::net::{EventLoop, ListenConfig, Waker, clock_now};
+use crate::server::ProcessFacts;
 use crate::version::VERSION;
 
 /// What came of a look-up.
@@ -26,12 +28,13 @@ struct ProcessEnvironment {
     receiver: Receiver<Resolved>,
     file: Option<PathBuf>,
     nodes_are_flags: bool,
+    peak_bytes: usize,
 }
 
 impl ProcessEnvironment {
     fn new(logger: Logger, waker: Waker, file: Option<PathBuf>, nodes_are_flags: bool) -> Self {
         let (sender, receiver) = channel();
-        Self { logger, waker, sender, receiver, file, nodes_are_flags }
+        Self { logger, waker, sender, receiver, file, nodes_are_flags, peak_bytes: 0 }
     }
 }
 
@@ -42,6 +45,14 @@ impl Environment for ProcessEnvironment {
 
     fn log(&mut self, level: Level, message: fmt::Arguments<'_>) {
         self.logger.log(level, message);
+    }
+
+    fn process(&mut self) -> ProcessFacts {
+        process_facts(&mut self.peak_bytes, self.file.as_deref())
+    }
+
+    fn set_log_level(&mut self, level: Level) {
+        self.logger.level = level;
     }
 
     fn resolve(&mut self, number: u64, host: &str, port: u16) {

@@ -1,6 +1,7 @@
 //! How each command travels: to the node of its keys, to several, to all, or nowhere, because the proxy answers it. Names,
 //! arities, flags and keys are those of the command table; what the server does not have is in `elsewhere`.
 
+use super::command_stats::CommandStats;
 use super::{Proxy, admin, elsewhere, local, pubsub, refused};
 use crate::commands::table::{BLOCKING, KeySpec, SUBSCRIBING, WRITE};
 use crate::commands::{CommandError, CommandId, CommandResult, Registered, Registry};
@@ -72,13 +73,29 @@ pub struct Commands {
     routes: Vec<Route>,
     /// How often each was called, by number.
     pub calls: Vec<u64>,
+    /// How its replies came, by number.
+    pub stats: Vec<CommandStats>,
 }
 
 impl Commands {
     pub(super) fn new() -> Commands {
         let registry = Registry::new(&elsewhere::tables(), &[]).expect("nothing is renamed");
         let routes: Vec<Route> = registry.iter().map(|(_, registered)| route(registered)).collect();
-        Commands { calls: vec![0; routes.len()], registry, routes }
+        let count = routes.len();
+        Commands {
+            calls: vec![0; count],
+            stats: vec![CommandStats::default(); count],
+            registry,
+            routes,
+        }
+    }
+
+    /// Forgets what was counted; returns how many commands had replies.
+    pub(super) fn reset_stats(&mut self) -> usize {
+        self.calls.fill(0);
+        let counted = self.stats.iter().filter(|stats| stats.replies > 0).count();
+        self.stats.fill(CommandStats::default());
+        counted
     }
 
     /// The way of a command.
@@ -122,18 +139,12 @@ fn route(registered: &Registered) -> Route {
 
 fn travel(registered: &Registered) -> Travel {
     let name = registered.full_name.as_str();
-    let here = local::HANDLERS.iter().chain(pubsub::HANDLERS).chain(admin::HANDLERS);
+    let here = local::HANDLERS.iter().chain(pubsub::HANDLERS).chain(admin::handlers());
     if let Some((_, handler)) = here.into_iter().find(|(known, _)| *known == name) {
         return Travel::Here(*handler);
     }
     if let Some((_, travel)) = SPECIAL.iter().find(|(known, _)| *known == name) {
         return *travel;
-    }
-    let container = name.split('|').next().unwrap_or_default();
-    if name != container
-        && let Some((_, handler)) = admin::HANDLERS.iter().find(|(known, _)| *known == container)
-    {
-        return Travel::Here(*handler);
     }
     let command = registered.command;
     if command.flags.has(SUBSCRIBING) {

@@ -48,6 +48,16 @@ impl SlotMap {
         self.nodes[usize::from(slot)] = node;
     }
 
+    /// How many slots somebody has. O(slots).
+    pub fn served(&self) -> usize {
+        self.nodes.iter().flatten().count()
+    }
+
+    /// How many slots `node` has. O(slots).
+    pub fn count_of(&self, node: NodeId) -> usize {
+        self.nodes.iter().filter(|owner| **owner == Some(node)).count()
+    }
+
     /// The nodes that have slots, each once, in the order of their numbers. O(slots).
     pub fn masters(&self) -> Vec<NodeId> {
         let mut masters: Vec<NodeId> = self.nodes.iter().copied().flatten().collect();

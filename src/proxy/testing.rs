@@ -15,6 +15,7 @@ use crate::clock::Now;
 use crate::log::Level;
 use crate::net::{Actions, Close, Disconnect, LoopStats, OutputBuffer, Peer, Service, Token};
 use crate::resp::{Batch, Limits, RequestParser, write_request};
+use crate::server::ProcessFacts;
 
 /// What the test holds of the environment.
 #[derive(Default)]
@@ -45,6 +46,12 @@ impl Environment for TestEnvironment {
     fn resolved(&mut self) -> Option<(u64, io::Result<Vec<SocketAddr>>)> {
         self.0.borrow_mut().resolved.pop_front()
     }
+
+    fn process(&mut self) -> ProcessFacts {
+        ProcessFacts::default()
+    }
+
+    fn set_log_level(&mut self, _: Level) {}
 
     fn reload_nodes(&mut self) -> Option<Result<Vec<Address>, String>> {
         None

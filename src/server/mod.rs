@@ -44,7 +44,7 @@ pub use client_info::describe;
 pub use durability::{Durability, with_rdb_value};
 pub use effects::Effects;
 pub use environment::{Environment, ProcessFacts};
-pub use info::info;
+pub use info::{info, text};
 pub use latency::{Latency, Spike, Spikes};
 pub use monitor::quoted;
 pub use pause::{Pause, PauseKind};

@@ -8,7 +8,7 @@ mod commands;
 mod counters;
 mod persistence;
 mod process;
-mod text;
+pub mod text;
 
 use super::{ProcessFacts, State};
 use crate::keyspace::Keyspace;

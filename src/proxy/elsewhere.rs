@@ -180,7 +180,6 @@ pub(super) fn shard_channels(command: &Command, args: &Args<'_>) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::proxy::routing::Commands;
     use crate::resp::OwnedArgs;
 

@@ -11,8 +11,10 @@ use super::slots::NodeId;
 use crate::log::Level;
 use crate::net::Close;
 
-/// A link that is lost sooner counts as a failure of its node.
+/// A link that is lost sooner counts as a failure of its node,
 const LIVED_US: u64 = 1_000_000;
+/// of which so many in a row are let pass.
+const SHORT_LIVES_MAX: u32 = 3;
 
 impl Proxy {
     /// Gives a link up: its connection is closed, and whoever waits for a reply is told or sent elsewhere.
@@ -24,16 +26,19 @@ impl Proxy {
         }
         let (stage, node, lived_us) = (link.stage, link.node, now_us - link.since_us);
         link.stage = Stage::Closed;
-        let waiting: Vec<Waiter> = link.waiting.drain(..).collect();
+        let mut waiting: Vec<Waiter> = link.waiting.drain(..).collect();
         let empty = Outgoing::Requests(Requests::default());
         let mut outgoing = std::mem::replace(&mut link.outgoing, empty);
         let (manner, in_pieces) = (link.manner, link.incoming.in_pieces);
         let (purpose, owner) = (link.purpose, link.owner.take());
         self.actions.close.push((link.token, Close::Now));
         self.nodes.get_mut(node).forget_link(index as u32);
-        self.node_lost_link(node, stage == Stage::Ready && lived_us >= LIVED_US, why);
-        if let (true, Some(first)) = (in_pieces, waiting.first()) {
+        self.node_lost_link(node, (stage == Stage::Ready).then_some(lived_us), why);
+        if let (true, Some(first)) = (in_pieces, waiting.first_mut()) {
             self.break_off(first.recipient);
+            if matches!(first.recipient, Recipient::Client { .. }) {
+                first.recipient = Recipient::Nobody;
+            }
         }
         let lost = Lost { node, manner, why, is_shared: matches!(purpose, Use::Shared(_)) };
         self.settle(&lost, waiting, outgoing.requests());
@@ -48,15 +53,19 @@ impl Proxy {
     }
 
     /// What the loss of a link says about its node.
-    fn node_lost_link(&mut self, node: NodeId, was_good: bool, why: &str) {
+    fn node_lost_link(&mut self, node: NodeId, ready_us: Option<u64>, why: &str) {
         let random = self.environment.random();
         let now_us = self.now.monotonic_us;
         let state = self.nodes.get_mut(node);
         state.stats.failed_connections += 1;
         let was_down = state.health.down.is_some();
-        if was_good {
-            state.health.failures = 0; // the next request may connect at once
-        } else {
+        match ready_us {
+            Some(LIVED_US..) => state.health.failures = 0,
+            Some(_) => state.health.failures = state.health.failures.saturating_add(1),
+            None => {}
+        }
+        let was_good = ready_us.is_some() && state.health.failures <= SHORT_LIVES_MAX;
+        if !was_good {
             state.health.failed(why.to_owned(), now_us, random);
             state.next_known = state.next_known.wrapping_add(1);
             if state.address.host.parse::<std::net::IpAddr>().is_err() {

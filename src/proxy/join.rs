@@ -223,8 +223,13 @@ mod tests {
 
     #[test]
     fn x09_a_part_that_is_an_error_makes_the_reply_one() {
-        for gather in [Gather::Ok, Gather::Sum, Gather::ByKey, Gather::Concatenated] {
-            let parts = ["-ERR no\r\n", "*1\r\n:1\r\n"];
+        for (gather, other) in [
+            (Gather::Ok, "+OK\r\n"),
+            (Gather::Sum, ":1\r\n"),
+            (Gather::ByKey, "*1\r\n:1\r\n"),
+            (Gather::Concatenated, "*0\r\n"),
+        ] {
+            let parts = ["-ERR no\r\n", other];
             assert_eq!(joined(gather, &[0, 1], &parts), "-ERR no\r\n");
         }
     }

@@ -56,6 +56,10 @@ mod service;
 mod session;
 pub mod slots;
 mod split;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 pub mod topology;
 mod transaction;
 

@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn x01_replies_leave_in_the_order_of_their_requests() {
-        for seed in 0..50 {
+        for seed in 0..8 {
             play(seed);
         }
     }

@@ -220,7 +220,7 @@ mod tests {
         let mut requests = Requests::default();
         requests.open();
         let (mut waiting, mut expected, mut sent) = (VecDeque::new(), Vec::new(), Vec::new());
-        for number in 0..20_000_u32 {
+        for number in 0..6_000_u32 {
             let len = if next(200) == 0 { 100_000 } else { next(3000) + 1 };
             let request = vec![number as u8; len as usize];
             requests.push(&request);

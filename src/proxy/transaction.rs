@@ -143,6 +143,9 @@ impl Proxy {
     }
 
     fn exec(&mut self, client: usize, request: &Request<'_>) {
+        if self.session_mut(client).watching && self.waits_for_replies(client) {
+            return; // what went to other links may have changed what is watched
+        }
         let session = self.session_mut(client);
         let watch_lost = std::mem::take(&mut session.watch_lost);
         let Some(transaction) = session.transaction.take() else { return };

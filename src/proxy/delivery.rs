@@ -55,8 +55,11 @@ impl Proxy {
         if link.stage != Stage::Ready || reply[0] == b'-' || link.purpose == Use::Subscriptions {
             return self.unusual_reply(index, reply);
         }
-        let Some(waiter) = link.take_answered() else { return self.unasked(index, reply) };
-        self.note_reply(index, &waiter);
+        self.note_if_slow(index);
+        let Some(waiter) = self.links[index].take_answered() else {
+            return self.unasked(index, reply);
+        };
+        self.note_reply(index, &waiter, false);
         self.hand_over(waiter.recipient, reply);
     }
 
@@ -72,11 +75,12 @@ impl Proxy {
         if self.is_redirection(index, reply) {
             return self.redirect(index, reply);
         }
+        self.note_if_slow(index);
         let Some(waiter) = self.links[index].take_answered() else {
             return self.unasked(index, reply);
         };
         self.nodes.get_mut(node).stats.error_replies += 1;
-        self.note_reply(index, &waiter);
+        self.note_reply(index, &waiter, true);
         self.note_error(node, reply);
         self.hand_over(waiter.recipient, reply);
     }
@@ -91,11 +95,14 @@ impl Proxy {
 
     /// Figures, and the end of worries about the node.
     #[inline]
-    fn note_reply(&mut self, index: usize, waiter: &Waiter) {
+    fn note_reply(&mut self, index: usize, waiter: &Waiter, is_error: bool) {
         let took_us = self.clock_us().wrapping_sub(waiter.queued_us);
         let link = &self.links[index];
         let node = self.nodes.get_mut(link.node);
         node.stats.replied(took_us);
+        if let Some(stats) = self.commands.stats.get_mut(usize::from(waiter.traits.command)) {
+            stats.replied(took_us, is_error);
+        }
         if node.health.down.is_some() {
             node.health.answers();
         }
@@ -132,17 +139,19 @@ impl Proxy {
         link.resumed_us = Some(clock_us); // it is coming: that counts as an answer in time
         if let Recipient::Client { index: client, id, number } = waiter.recipient {
             if ends {
-                link.take_answered();
-                self.note_reply(index, &waiter);
+                self.note_if_slow(index);
+                self.links[index].take_answered();
+                self.note_reply(index, &waiter, false);
             }
             self.deliver(client as usize, id, number, piece, ends);
             return self.pause_for(index, client as usize, id);
         }
         link.long_reply.extend_from_slice(piece);
         if ends {
-            link.take_answered();
             let reply = std::mem::take(&mut link.long_reply);
-            self.note_reply(index, &waiter);
+            self.note_if_slow(index);
+            self.links[index].take_answered();
+            self.note_reply(index, &waiter, false);
             self.hand_over(waiter.recipient, &reply);
         }
     }

@@ -29,7 +29,13 @@ pub(super) struct Request<'a> {
 
 impl Request<'_> {
     pub fn traits(&self) -> Traits {
-        Traits { writes: self.writes, retried: false, redirects: 0, patient: false }
+        Traits {
+            writes: self.writes,
+            retried: false,
+            redirects: 0,
+            patient: false,
+            command: self.id.0,
+        }
     }
 }
 
@@ -291,6 +297,7 @@ impl Proxy {
     fn answer_here(&mut self, client: usize, request: &Request<'_>, handler: Handler) {
         let mode = self.clients[client].reply_mode;
         let mut reply = Reply::new(self.clients[client].protocol);
+        self.clients[client].last_command = Some(request.id);
         let result = handler(self, client, request.args, &mut reply);
         if let Err(error) = result {
             self.stats.errors += 1;
@@ -300,7 +307,6 @@ impl Proxy {
         self.commands.calls[usize::from(request.id.0)] += 1;
         let Some(state) = self.clients.get_mut(client) else { return };
         state.requests += 1;
-        state.last_command = Some(request.id);
         if matches!(mode, ReplyMode::On | ReplyMode::SkipNext) {
             self.answer_client(client, &reply.output.to_vec());
         }

@@ -143,7 +143,7 @@ impl Proxy {
     }
 
     /// The client that a reply is for in the end: index and id.
-    fn client_behind(&self, recipient: Recipient) -> Option<(u32, u32)> {
+    pub(super) fn client_behind(&self, recipient: Recipient) -> Option<(u32, u32)> {
         match recipient {
             Recipient::Client { index, id, .. } => Some((index, id)),
             Recipient::Part { join, .. } => {

@@ -38,7 +38,12 @@ pub(super) struct Traits {
     pub redirects: u8,
     /// Has no time limit: a blocking command.
     pub patient: bool,
+    /// The number of its command, for the statistics.
+    pub command: u16,
 }
+
+/// The number of no command: what the proxy asks by itself.
+pub(super) const NO_COMMAND: u16 = u16::MAX;
 
 /// A request that waits for its reply.
 #[derive(Clone, Copy, Debug)]

@@ -160,6 +160,7 @@ impl Proxy {
             u64::from(options.refresh_interval_ms),
             u64::from(options.timeout_ms),
         );
+        let slow_log = admin::SlowLog::new(options.slowlog_log_slower_than);
         // Until the nodes have said what they are they are taken for plain servers. Those of a cluster redirect.
         let first_guess = Topology::even_split(&options.nodes);
         let mut proxy = Proxy {
@@ -176,7 +177,7 @@ impl Proxy {
             slots: SlotMap::default(),
             masters: Vec::new(),
             refresh,
-            slow_log: admin::SlowLog::default(),
+            slow_log,
             joins: Slab::new(),
             transactions: Slab::new(),
             channels: Channels::default(),

@@ -3,7 +3,7 @@
 
 use super::Proxy;
 use super::address::Address;
-use super::link::{NO_SLOT, Recipient, Traits, Use, Waiter};
+use super::link::{NO_COMMAND, NO_SLOT, Recipient, Traits, Use, Waiter};
 use super::refresh::{Kind, Learned};
 use super::slots::{NodeId, SLOTS};
 use super::topology::Topology;
@@ -192,7 +192,8 @@ impl Proxy {
 }
 
 /// Requests of the proxy's own.
-const OWN: Traits = Traits { writes: false, retried: true, redirects: 0, patient: false };
+const OWN: Traits =
+    Traits { writes: false, retried: true, redirects: 0, patient: false, command: NO_COMMAND };
 
 /// `ASKING` goes before a request; its reply is for nobody.
 fn asking(waiter: &Waiter) -> Waiter {

@@ -4,7 +4,7 @@
 use super::Proxy;
 use super::client::{Client, Hold};
 use super::dispatch::{CROSSSLOT, NOT_SERVED, Request};
-use super::link::{Manner, NO_SLOT, Recipient, Traits, Waiter};
+use super::link::{Manner, NO_COMMAND, NO_SLOT, Recipient, Traits, Waiter};
 use super::routing::Travel;
 use super::session::Session;
 use super::slots::key_slot;
@@ -201,8 +201,13 @@ impl Proxy {
     ) {
         let lens = [&[MULTI.len() as u32], &transaction.lens[..], &[EXEC.len() as u32]].concat();
         let block = [MULTI, &transaction.requests, EXEC].concat();
-        let traits =
-            Traits { writes: transaction.writes, retried: true, redirects: 0, patient: false };
+        let traits = Traits {
+            writes: transaction.writes,
+            retried: true,
+            redirects: 0,
+            patient: false,
+            command: NO_COMMAND,
+        };
         let slot = transaction.slot.unwrap_or(NO_SLOT);
         let pending = Pending { recipient, missing: lens.len(), transaction, moved: None, retried };
         let recipient = Recipient::Transaction(self.transactions.insert(pending) as u32);
@@ -292,7 +297,13 @@ impl Proxy {
                 bytes: UNWATCH.len() as u32,
                 queued_us,
                 slot: NO_SLOT,
-                traits: Traits { writes: false, retried: true, redirects: 0, patient: false },
+                traits: Traits {
+                    writes: false,
+                    retried: true,
+                    redirects: 0,
+                    patient: false,
+                    command: NO_COMMAND,
+                },
             };
             self.resend(link, waiter, UNWATCH);
         }

@@ -31,13 +31,14 @@ fn cluster(program: &str) -> Vec<TestServer> {
     let mut words = vec!["--cluster", "create"];
     words.extend(addresses.iter().map(String::as_str));
     words.extend(["--cluster-replicas", "1", "--cluster-yes"]);
-    // The nodes may need a moment more than redis-cli waits for them to agree.
     expect_success(&redis_cli(&words));
+    // The nodes need a moment more than redis-cli waits until all of them know who is a replica.
     for node in &nodes {
-        let mut node = node.connect();
+        let mut connection = node.connect();
         wait_until("the cluster is whole", || {
-            let info = node.run("CLUSTER INFO").text();
-            info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:6")
+            let info = connection.run("CLUSTER INFO").text();
+            let is_ok = info.contains("cluster_state:ok");
+            is_ok && info.contains("cluster_known_nodes:6") && masters(node).len() == 3
         });
     }
     nodes
@@ -72,6 +73,28 @@ fn masters(node: &TestServer) -> Vec<(String, u16)> {
         .filter(|(_, _, master)| *master)
         .map(|(id, port, _)| (id, port))
         .collect()
+}
+
+/// Waits until all nodes know the same masters with the same slots, none of them on its way: who takes over earlier than that
+/// takes an old view along, and the nodes then disagree for good.
+fn wait_until_they_agree(nodes: &[TestServer]) {
+    let view = |node: &TestServer| {
+        let text = node.connect().run("CLUSTER NODES").text();
+        let is_master =
+            |fields: &Vec<&str>| fields.get(2).is_some_and(|flags| flags.contains("master"));
+        let mut lines: Vec<String> = text
+            .lines()
+            .map(|line| line.split(' ').collect::<Vec<&str>>())
+            .filter(is_master)
+            .map(|fields| [&fields[..1], &fields[8..]].concat().join(" "))
+            .collect();
+        lines.sort_unstable();
+        lines
+    };
+    wait_until("all nodes know the same", || {
+        let first = view(&nodes[0]);
+        !first.concat().contains('[') && nodes.iter().all(|node| view(node) == first)
+    });
 }
 
 /// What the clients see and say.
@@ -205,7 +228,9 @@ fn a_resharding_and_failovers_under_load_pass_without_a_wrong_or_missing_reply()
         let ending = EndOnDrop(&load);
         more_rounds(&load, 5);
         reshard(&nodes[0]);
+        wait_until_they_agree(&nodes);
         fail_over_by_hand(&nodes);
+        wait_until_they_agree(&nodes);
         more_rounds(&load, 5);
         assert_eq!(load.errors.load(Ordering::SeqCst), 0, "nothing was lost so far");
         load.lenient.store(true, Ordering::SeqCst);
@@ -265,8 +290,15 @@ fn fail_over_by_hand(nodes: &[TestServer]) {
     });
 }
 
-/// A master dies, and its replica is elected.
+/// A master dies, and its replica is elected. It can be as soon as it has all data.
 fn kill_a_master(nodes: &mut Vec<TestServer>, proxy: &TestServer) {
+    for node in nodes.iter() {
+        let mut node = node.connect();
+        wait_until("everybody has a partner", || {
+            let info = node.run("INFO replication").text();
+            info.contains("master_link_status:up") || info.contains("state=online")
+        });
+    }
     let known = masters(&nodes[0]);
     let dead = nodes.iter().position(|node| known.iter().any(|(_, port)| *port == node.port()));
     let mut dead = nodes.remove(dead.expect("there are three"));

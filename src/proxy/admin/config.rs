@@ -89,6 +89,9 @@ impl Proxy {
                     u64::from(self.options.refresh_interval_ms),
                     u64::from(self.options.timeout_ms),
                 ),
+                "slowlog-log-slower-than" => {
+                    self.slow_log.set_threshold(self.options.slowlog_log_slower_than);
+                }
                 "slowlog-max-len" => self.slow_log.trim(self.options.slowlog_max_len),
                 _ => {}
             }

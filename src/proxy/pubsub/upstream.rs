@@ -5,7 +5,7 @@ use super::topics::Kind;
 use crate::log::Level;
 use crate::proxy::Proxy;
 use crate::proxy::client::Hold;
-use crate::proxy::link::{Manner, NO_SLOT, Recipient, Traits, Use, Waiter};
+use crate::proxy::link::{Manner, NO_COMMAND, NO_SLOT, Recipient, Traits, Use, Waiter};
 use crate::proxy::slots::{NodeId, key_slot};
 use crate::resp::{Protocol, ReplyReader, Value, write_request};
 
@@ -62,7 +62,13 @@ impl Proxy {
             bytes: request.len() as u32,
             queued_us: 0,
             slot: NO_SLOT,
-            traits: Traits { writes: false, retried: true, redirects: 0, patient: false },
+            traits: Traits {
+                writes: false,
+                retried: true,
+                redirects: 0,
+                patient: false,
+                command: NO_COMMAND,
+            },
         };
         self.resend(link, waiter, &request);
     }

@@ -2,6 +2,7 @@
 //! one node after the other.
 
 use super::Proxy;
+use super::client::Hold;
 use super::dispatch::{NOT_SERVED, Request};
 use super::join::{Join, page};
 use super::link::{NO_SLOT, Recipient};
@@ -31,13 +32,15 @@ impl Proxy {
             return self.refuse(client, NOT_SERVED);
         }
         // With several links to a node this one could overtake earlier requests on the others, and be overtaken.
-        if self.options.connections > 1 && self.waits_for_replies(client) {
+        let may_overtake = self.options.connections > 1;
+        if may_overtake && self.waits_for_replies(client) {
             return;
         }
         if links.iter().any(|&link| self.is_full(link)) {
             return self.throttle(client);
         }
         let recipient = self.expect_reply(client, request.id);
+        let recipient_waits = recipient != Recipient::Nobody;
         if let [link] = links[..] {
             return self.send(link, request, recipient, NO_SLOT, request.traits());
         }
@@ -48,6 +51,9 @@ impl Proxy {
         for (part, link) in links.into_iter().enumerate() {
             let recipient = Recipient::Part { join, part: part as u32 };
             self.send(link, request, recipient, NO_SLOT, request.traits());
+        }
+        if may_overtake && recipient_waits {
+            self.clients[client].hold = Hold::UntilAnswered;
         }
     }
 

@@ -323,6 +323,13 @@ impl Proxy {
         self.write_to_client(client);
     }
 
+    /// The same, unless the client wants no replies.
+    pub(super) fn answer_request(&mut self, client: usize, reply: &[u8]) {
+        if !matches!(self.clients[client].reply_mode, ReplyMode::Off | ReplyMode::Skip) {
+            self.answer_client(client, reply);
+        }
+    }
+
     /// Has what a client is owed sent at the end of the turn.
     #[inline]
     pub(super) fn write_to_client(&mut self, client: usize) {

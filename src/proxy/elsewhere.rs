@@ -130,8 +130,11 @@ pub(super) fn may_write(full_name: &str) -> bool {
     matches!(full_name, "eval" | "evalsha" | "fcall" | "publish" | "spublish" | "script|load")
 }
 
+/// Finds the positions of a request's keys; none, if the request cannot be right.
+pub(super) type FindKeys = fn(&Args<'_>) -> Option<Vec<usize>>;
+
 /// The positions of a request's keys, where no specification in the table tells them.
-pub(super) fn keys_of(full_name: &str) -> Option<fn(&Args<'_>) -> Option<Vec<usize>>> {
+pub(super) fn keys_of(full_name: &str) -> Option<FindKeys> {
     match full_name {
         "xread" | "xreadgroup" => Some(stream_keys),
         "georadius" | "georadiusbymember" => Some(radius_keys),

@@ -33,6 +33,7 @@ impl Proxy {
         let (purpose, owner) = (link.purpose, link.owner.take());
         self.actions.close.push((link.token, Close::Now));
         self.nodes.get_mut(node).forget_link(index as u32);
+        self.links_eased |= !self.throttled.is_empty();
         self.node_lost_link(node, (stage == Stage::Ready).then_some(lived_us), why);
         if let (true, Some(first)) = (in_pieces, waiting.first_mut()) {
             self.break_off(first.recipient);
@@ -203,6 +204,7 @@ impl Proxy {
                     self.lose_link(index, "no connection in time");
                 }
             }
+            Stage::Ready if self.is_useless(link) => self.drop_link(index as u32),
             Stage::Ready => match link.paused {
                 None => self.check_waiters(index),
                 Some((since_us, client)) => {
@@ -213,6 +215,14 @@ impl Proxy {
                 }
             },
         }
+    }
+
+    /// Whether a link leads to a node that has no slots any more, and has nothing left to do.
+    fn is_useless(&self, link: &Link) -> bool {
+        !self.nodes.get(link.node).is_member
+            && link.waiting.is_empty()
+            && link.owner.is_none()
+            && link.purpose != Use::Subscriptions
     }
 
     /// Fails the requests of a link that are not answered in time. If it goes on, the link is given up.

@@ -12,6 +12,9 @@ const PAUSE_US: u64 = 100_000;
 /// and after many. With chance added it is half as long or more.
 const PAUSE_US_MAX: u64 = 5_000_000;
 
+/// Nodes that can be known: more than a cluster may have, because those that have left keep their numbers.
+const NODES_MAX: u16 = 8192;
+
 /// Whether a node is asked.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
@@ -179,7 +182,7 @@ impl Nodes {
             node.is_member = true;
             return Some(node.id);
         }
-        let id = NodeId(u16::try_from(self.list.len()).ok().filter(|&id| id < u16::MAX)?);
+        let id = NodeId(u16::try_from(self.list.len()).ok().filter(|&id| id < NODES_MAX)?);
         self.list.push(Node::new(id, address.clone()));
         Some(id)
     }

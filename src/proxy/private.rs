@@ -4,7 +4,8 @@
 use super::Proxy;
 use super::client::{Hold, ReplyMode};
 use super::dispatch::Request;
-use super::link::{Stage, Traits, Use};
+use super::link::{Manner, Stage, Traits, Use};
+use super::slots::NodeId;
 use crate::net::Close;
 
 /// Links per node that are kept for the next client.
@@ -69,18 +70,47 @@ impl Proxy {
         }
         let node =
             self.node_of(slot).ok_or_else(|| "CLUSTERDOWN Hash slot not served".to_owned())?;
+        let link = self.take_private(node, manner)?;
+        self.links[link as usize].owner = Some((client as u32, self.clients[client].id));
+        self.session_mut(client).private = Some(link);
+        Ok(link)
+    }
+
+    /// Takes a client's own link from it, which has nothing left to do but `request`, and gives it one to `node`.
+    pub(super) fn exchange_private_link(
+        &mut self,
+        index: usize,
+        node: NodeId,
+        request: &[u8],
+    ) -> Result<u32, String> {
+        let link = &mut self.links[index];
+        let (blocks, manner) = (std::mem::take(&mut link.blocks), link.manner);
+        let owner = link.owner.take();
+        self.release_link(index as u32);
+        let new = self.take_private(node, manner)?;
+        let link = &mut self.links[new as usize];
+        (link.blocks, link.owner) = (blocks, owner);
+        if let Some((client, _)) = owner {
+            let session = self.session_mut(client as usize);
+            session.private = Some(new);
+            // What was watched before this request is not watched any more.
+            let watches_first = session.watches == 1 && is_watch(request);
+            session.watch_lost |= session.watching && !watches_first;
+        }
+        Ok(new)
+    }
+
+    /// A link to a node that is nobody's.
+    fn take_private(&mut self, node: NodeId, manner: Manner) -> Result<u32, String> {
         if self.nodes.get(node).health.down.is_some() {
             return Err(self.down_text(node));
         }
         let idle = &mut self.nodes.get_mut(node).idle;
         let found = idle.iter().position(|&link| self.links[link as usize].manner == manner);
-        let link = match found {
+        Ok(match found {
             Some(position) => idle.swap_remove(position),
             None => self.open_link(node, Use::Private, manner),
-        };
-        self.links[link as usize].owner = Some((client as u32, self.clients[client].id));
-        self.session_mut(client).private = Some(link);
-        Ok(link)
+        })
     }
 
     /// A link that its client does not need any more.
@@ -98,7 +128,7 @@ impl Proxy {
     }
 
     /// Closes a link whose replies nobody waits for.
-    fn drop_link(&mut self, link: u32) {
+    pub(super) fn drop_link(&mut self, link: u32) {
         let state = &mut self.links[link as usize];
         let was_resolving = state.stage == Stage::Resolving;
         state.stage = Stage::Closed;
@@ -142,4 +172,10 @@ impl Proxy {
         }
         self.clients[client].session = None;
     }
+}
+
+/// Whether a request is `WATCH`.
+fn is_watch(request: &[u8]) -> bool {
+    let name = request.splitn(4, |&byte| byte == b'\n').nth(2);
+    name.is_some_and(|name| name.eq_ignore_ascii_case(b"watch\r"))
 }

@@ -47,7 +47,11 @@ impl Proxy {
         let link = &self.links[index];
         is_one
             && self.refresh.kind() != Some(Kind::Plain)
-            && matches!(link.purpose, Use::Shared(_))
+            && match link.purpose {
+                Use::Shared(_) => true,
+                Use::Private => link.waiting.len() == 1 && link.owner.is_some(),
+                _ => false,
+            }
             && link.waiting.front().is_some_and(|waiter| {
                 waiter.traits.redirects < REDIRECTS_MAX
                     && matches!(waiter.recipient, Recipient::Client { .. } | Recipient::Part { .. })
@@ -76,7 +80,11 @@ impl Proxy {
             self.refresh.redirected(said.address, self.now.monotonic_us / 1000);
         }
         let slot = if waiter.slot == NO_SLOT { said.slot } else { waiter.slot };
-        match self.link_to(node, manner, slot) {
+        let link = match self.links[index].purpose {
+            Use::Private => self.exchange_private_link(index, node, &request),
+            _ => self.link_to(node, manner, slot),
+        };
+        match link {
             Ok(link) => {
                 if said.is_ask {
                     self.resend(link, asking(&waiter), ASKING);

@@ -10,6 +10,9 @@ const LONG_BYTES: usize = 16 * 1024;
 /// Bytes of early replies that have had their turn, from which on their buffer is tidied up.
 const STALE_BYTES: usize = 64 * 1024;
 
+/// Places that a client keeps that waits for nothing.
+const PLACES_KEPT: usize = 128;
+
 /// Where one reply is.
 #[derive(Debug)]
 enum Place {
@@ -38,6 +41,13 @@ pub struct Replies {
 }
 
 impl Replies {
+    /// Gives memory back that only many replies at a time need.
+    pub fn shrink(&mut self) {
+        if self.places.is_empty() && self.places.capacity() > PLACES_KEPT {
+            self.places = VecDeque::new();
+        }
+    }
+
     /// How many replies are missing, or have not had their turn.
     #[inline]
     pub fn len(&self) -> usize {

@@ -76,6 +76,7 @@ impl Service for Proxy {
                 && !blocked
                 && (!client.replies.is_empty()
                     || client.go_on_pending
+                    || client.hold != super::client::Hold::No
                     || !client.outgoing.is_empty())
         })
     }
@@ -189,6 +190,7 @@ impl Proxy {
     fn client_was_sent(&mut self, client: usize) {
         let Some(state) = self.clients.get_mut(client) else { return };
         let unread = state.outgoing.len();
+        state.replies.shrink();
         if unread == 0
             && let Some(buffer) = state.outgoing.replies().take_buffer()
             && self.spare_buffers.len() < SPARE_BUFFERS_MAX
@@ -240,6 +242,13 @@ impl Proxy {
         }
         self.stopping_since_us = Some(self.now.monotonic_us);
         self.actions.stop_accepting = true;
+        let clients: Vec<usize> = self.clients.iter().map(|(client, _)| client).collect();
+        for client in clients {
+            match self.clients[client].hold {
+                super::client::Hold::Blocked => self.close_client(client),
+                _ => self.leave(client),
+            }
+        }
         self.next_check_us = 0;
     }
 

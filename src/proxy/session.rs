@@ -12,6 +12,8 @@ pub struct Session {
     pub(super) private: Option<u32>,
     /// Keys are watched on that link.
     pub(super) watching: bool,
+    /// How many times `WATCH` was sent there.
+    pub(super) watches: u32,
     /// The slot they are in.
     pub(super) watched_slot: Option<u16>,
     /// Keys were watched on a link that was lost: they may have changed.

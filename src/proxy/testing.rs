@@ -83,7 +83,6 @@ struct NodeEnd {
 /// A proxy, its clients and its nodes.
 pub(super) struct TestProxy {
     pub proxy: Proxy,
-    pub world: Rc<RefCell<World>>,
     pub now: Now,
     clients: BTreeMap<u32, Vec<u8>>,
     links: BTreeMap<u32, NodeEnd>,
@@ -122,7 +121,6 @@ impl TestProxy {
         let proxy = Proxy::new(options, Box::new(TestEnvironment(Rc::clone(&world))), now);
         let mut test = Self {
             proxy,
-            world,
             now,
             clients: BTreeMap::new(),
             links: BTreeMap::new(),

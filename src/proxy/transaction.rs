@@ -36,6 +36,7 @@ pub(super) struct Pending {
     transaction: Transaction,
     /// Where a node said that the slot is. Then nothing has run, and it is sent there once.
     moved: Option<Vec<u8>>,
+    /// It is not sent a second time.
     retried: bool,
 }
 
@@ -112,7 +113,7 @@ impl Proxy {
         }
         self.stats.requests += 1;
         self.commands.calls[usize::from(request.id.0)] += 1;
-        self.answer_client(client, b"+QUEUED\r\n");
+        self.answer_request(client, b"+QUEUED\r\n");
     }
 
     /// `MULTI`, `EXEC`, `DISCARD`, `WATCH`, `UNWATCH`.
@@ -125,7 +126,7 @@ impl Proxy {
             ("discard", false) => "ERR DISCARD without MULTI",
             ("multi", false) => {
                 self.session_mut(client).transaction = Some(Transaction::default());
-                return self.answer_client(client, b"+OK\r\n");
+                return self.answer_request(client, b"+OK\r\n");
             }
             ("watch", false) => return self.watch(client, request),
             ("exec", true) => return self.exec(client, request),
@@ -139,7 +140,7 @@ impl Proxy {
         self.session_mut(client).transaction = None;
         self.forget_watched(client);
         self.session_ends(client);
-        self.answer_client(client, b"+OK\r\n");
+        self.answer_request(client, b"+OK\r\n");
     }
 
     fn exec(&mut self, client: usize, request: &Request<'_>) {
@@ -161,7 +162,7 @@ impl Proxy {
                 (false, true) => reply.null_array(), // what was watched may have changed since
                 (false, false) => reply.array(0),
             }
-            return self.answer_client(client, &reply.output.to_vec());
+            return self.answer_request(client, &reply.output.to_vec());
         }
         let slot = transaction.slot.or(watched);
         let link = match private {
@@ -171,7 +172,8 @@ impl Proxy {
         match link {
             Ok(link) => {
                 let recipient = self.expect_reply(client, request.id);
-                self.send_transaction(link, recipient, transaction, false);
+                // What was watched is not watched elsewhere.
+                self.send_transaction(link, recipient, transaction, private.is_some());
             }
             Err(text) => self.refuse(client, text.as_bytes()),
         }
@@ -269,6 +271,7 @@ impl Proxy {
             Ok(link) => {
                 let session = self.session_mut(client);
                 session.watching = true;
+                session.watches += 1;
                 session.watched_slot = Some(slot);
                 let recipient = self.expect_reply(client, request.id);
                 self.send(link, request, recipient, slot, request.traits());
@@ -280,7 +283,7 @@ impl Proxy {
     fn unwatch(&mut self, client: usize) {
         self.forget_watched(client);
         self.session_ends(client);
-        self.answer_client(client, b"+OK\r\n");
+        self.answer_request(client, b"+OK\r\n");
     }
 
     /// Nothing is watched any more; the link goes back to the others.
@@ -315,6 +318,7 @@ impl Proxy {
         let session = self.session_mut(client);
         let was_watching = std::mem::take(&mut session.watching);
         session.watched_slot = None;
+        session.watches = 0;
         let Some(link) = session.private.filter(|_| was_watching) else { return };
         session.private = None;
         self.release_link(link);

@@ -29,7 +29,7 @@ impl Kind {
     pub fn of_word(word: &[u8]) -> Option<(Kind, usize)> {
         [Kind::Channel, Kind::Pattern, Kind::Shard].into_iter().find_map(|kind| {
             let same = |known: &&str| known.as_bytes().eq_ignore_ascii_case(word);
-            kind.words().iter().position(|known| same(&known)).map(|index| (kind, index))
+            kind.words().iter().position(same).map(|index| (kind, index))
         })
     }
 }

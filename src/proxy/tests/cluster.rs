@@ -113,3 +113,37 @@ fn a_shard_channel_follows_its_slot() {
     assert_eq!(proxy.answer(2, "*3\r\n$10\r\nssubscribe\r\n$1\r\nb\r\n:1\r\n"), "ssubscribe b");
     assert_eq!(proxy.take(client), "*3 $10 ssubscribe $1 b :1");
 }
+
+#[test]
+fn blocking_commands_and_watches_follow_their_slot() {
+    let mut proxy = TestProxy::of_cluster(SLOTS);
+    let client = proxy.first();
+    let slot = super::super::slots::key_slot(b"b");
+    proxy.ask(client, &["BLPOP b 0"]);
+    proxy.answer(1, &format!("-MOVED {slot} 127.0.0.1:2\r\n"));
+    assert_eq!(proxy.take(client), "");
+    assert_eq!(proxy.answer(2, "*2\r\n$1\r\nb\r\n$1\r\nv\r\n"), "BLPOP b 0");
+    assert_eq!(proxy.take(client), "*2 $1 b $1 v");
+    proxy.ask(client, &["WATCH b"]);
+    proxy.answer(2, &format!("-MOVED {slot} 127.0.0.1:3\r\n"));
+    assert_eq!(proxy.answer(3, "+OK\r\n"), "WATCH b");
+    proxy.ask(client, &["MULTI", "GET b", "EXEC"]);
+    for reply in ["+OK\r\n", "+QUEUED\r\n", "*1\r\n:1\r\n"] {
+        proxy.answer(3, reply);
+    }
+    assert_eq!(proxy.take(client), "+OK +OK +QUEUED *1 :1");
+}
+
+#[test]
+fn what_was_watched_before_its_slot_has_moved_fails_the_transaction() {
+    let mut proxy = TestProxy::of_cluster(SLOTS);
+    let client = proxy.first();
+    let slot = super::super::slots::key_slot(b"b");
+    proxy.ask(client, &["WATCH b"]);
+    proxy.answer(1, "+OK\r\n");
+    proxy.ask(client, &["GET b"]);
+    proxy.answer(1, &format!("-MOVED {slot} 127.0.0.1:2\r\n"));
+    proxy.answer(2, ":1\r\n");
+    proxy.ask(client, &["MULTI", "SET b 2", "EXEC"]);
+    assert_eq!(proxy.take(client), "+OK :1 +OK +QUEUED *-1");
+}

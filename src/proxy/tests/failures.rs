@@ -342,3 +342,24 @@ fn x15_at_the_end_everybody_is_answered_first() {
     assert_eq!(actions.exit, Some(0));
     assert_eq!(proxy.proxy.output(client).unwrap().len(), 5);
 }
+
+#[test]
+fn x08_a_link_may_only_have_so_many_bytes_to_do() {
+    let mut proxy = TestProxy::new();
+    let client = proxy.first();
+    let value = vec![b'x'; 1 << 20];
+    let mut request = Vec::new();
+    crate::resp::write_request(&mut request, [b"SET".as_slice(), b"b", &value].into_iter());
+    for _ in 0..40 {
+        proxy.send(client, &request);
+    }
+    assert_eq!(proxy.seen.len(), 32);
+    proxy.kill(1);
+    assert_eq!(proxy.seen.len(), 40, "whoever has waited goes on");
+    for _ in 0..8 {
+        proxy.answer(1, "+OK\r\n");
+    }
+    let replies = proxy.take(client);
+    assert_eq!(replies.matches("outcome unknown").count(), 32);
+    assert_eq!(replies.matches("+OK").count(), 8);
+}

@@ -302,7 +302,6 @@ impl Proxy {
                 session.watched_slot = Some(slot);
                 let recipient = self.expect_reply(client, request.id);
                 self.send(link, request, recipient, slot, request.traits());
-                self.hold_until_answered(client);
             }
             Err(text) => self.refuse(client, text.as_bytes()),
         }

@@ -60,7 +60,7 @@ impl Proxy {
         let id = match self.check(client, args) {
             Ok(id) => id,
             Err(error) => {
-                self.fail_transaction(client);
+                let error = self.refused_in_transaction(client, args, error);
                 self.refuse_with(client, &error);
                 return self.request_ended(client);
             }
@@ -90,6 +90,22 @@ impl Proxy {
     }
 
     fn send_its_way(&mut self, client: usize, request: &Request<'_>, travel: Travel) {
+        // What goes to many nodes takes the shared links: it must not pass, or be passed by, what takes the client's own.
+        let crosses = matches!(travel, Travel::Split { .. } | Travel::AllNodes(_) | Travel::Scan)
+            && self.clients[client]
+                .session
+                .as_ref()
+                .is_some_and(|session| session.private.is_some());
+        if crosses && self.waits_for_replies(client) {
+            return;
+        }
+        self.send_that_way(client, request, travel);
+        if crosses && !self.postponed && self.clients.contains(client) {
+            self.hold_until_answered(client);
+        }
+    }
+
+    fn send_that_way(&mut self, client: usize, request: &Request<'_>, travel: Travel) {
         match travel {
             Travel::Keys => self.forward_by_keys(client, request),
             Travel::Split { step, gather } => self.split(client, request, step, gather),
@@ -285,6 +301,15 @@ impl Proxy {
             self.postpone(client, Hold::UntilAnswered);
         }
         waits
+    }
+
+    /// The requests after the one at hand wait until all replies are there: they take other links than those before it, and
+    /// must not come first.
+    pub(super) fn hold_until_answered(&mut self, client: usize) {
+        let state = &mut self.clients[client];
+        if !state.replies.is_empty() && state.hold == Hold::No {
+            state.hold = Hold::UntilAnswered;
+        }
     }
 
     fn postpone(&mut self, client: usize, hold: Hold) {

@@ -77,6 +77,9 @@ impl Proxy {
         if self.is_redirection(index, reply) {
             return self.redirect(index, reply);
         }
+        if self.is_unready_replica(index, reply) {
+            return self.ask_the_master(index);
+        }
         self.note_if_slow(index);
         let Some(waiter) = self.links[index].take_answered() else { return self.unasked(index) };
         self.nodes.get_mut(node).stats.error_replies += 1;

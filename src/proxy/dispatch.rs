@@ -205,7 +205,12 @@ impl Proxy {
         {
             return self.forward_on(client, request, link, slot);
         }
-        match self.link_for(state.manner(), slot) {
+        let manner = state.manner();
+        let link = match self.reads_elsewhere && !request.writes {
+            false => self.link_for(manner, slot),
+            true => self.read_link_for(manner, slot),
+        };
+        match link {
             Ok(link) => self.forward_on(client, request, link, slot),
             Err(text) => self.refuse(client, text.as_bytes()),
         }

@@ -56,7 +56,8 @@ impl Proxy {
 
     /// Begins to connect to a node.
     pub(super) fn open_link(&mut self, node: NodeId, purpose: Use, manner: Manner) -> u32 {
-        let (greeting, replies) = self.greeting(manner);
+        let is_replica = self.nodes.get(node).is_replica && matches!(purpose, Use::Shared(_));
+        let (greeting, replies) = self.greeting(manner, is_replica);
         let now_us = self.now.monotonic_us;
         let entry = self.links.vacant_entry();
         let index = entry.key();
@@ -69,7 +70,7 @@ impl Proxy {
     }
 
     /// What is said first on a link, and how many replies it gets.
-    fn greeting(&self, manner: Manner) -> (Vec<u8>, u8) {
+    fn greeting(&self, manner: Manner, is_replica: bool) -> (Vec<u8>, u8) {
         let (user, password) = (&self.options.auth_user, &self.options.auth);
         let mut requests: Vec<Vec<&[u8]>> = Vec::new();
         let db = manner.db.to_string();
@@ -86,6 +87,9 @@ impl Proxy {
         }
         if manner.db > 0 {
             requests.push(vec![b"SELECT", db.as_bytes()]);
+        }
+        if is_replica {
+            requests.push(vec![b"READONLY"]);
         }
         let mut bytes = Vec::new();
         for request in &requests {

@@ -10,6 +10,7 @@
 //! link        a connection to a node                   links     opening, greeting, choosing and losing one
 //! nodes       the nodes and their health               slots     slots of keys, and where they are
 //! delivery    replies of nodes -> those who wait       redirect  MOVED and ASK
+//! readers     which node is read from
 //! split       MGET and its like: parts                 join      parts -> one reply
 //! all_nodes   KEYS, DBSIZE, SCAN and their like        failure   what becomes of requests whose link is lost
 //! transaction MULTI to EXEC, WATCH                     private   links of one client: watched keys, blocking commands
@@ -47,6 +48,7 @@ mod outgoing;
 mod private;
 mod process;
 mod pubsub;
+mod readers;
 mod redirect;
 pub mod refresh;
 mod refused;
@@ -130,6 +132,10 @@ pub struct Proxy {
     slots: SlotMap,
     /// The nodes that have slots, in the order of their slots.
     masters: Vec<NodeId>,
+    /// Some reads go to other nodes than writes.
+    reads_elsewhere: bool,
+    /// When the nodes to read from are chosen next, on the monotonic clock.
+    next_choice_us: u64,
     refresh: Refresh,
     slow_log: admin::SlowLog,
     joins: Slab<Join>,
@@ -177,6 +183,8 @@ impl Proxy {
             nodes: Nodes::default(),
             slots: SlotMap::default(),
             masters: Vec::new(),
+            reads_elsewhere: false,
+            next_choice_us: 0,
             refresh,
             slow_log,
             joins: Slab::new(),

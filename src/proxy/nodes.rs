@@ -68,6 +68,8 @@ pub struct NodeStats {
     pub latency_us: [u64; BUCKETS],
     /// The sum of these times.
     pub latency_sum_us: u64,
+    /// A mean in which the newest times count most, times 8.
+    recent_us_by_8: u64,
 }
 
 impl NodeStats {
@@ -77,6 +79,12 @@ impl NodeStats {
         self.replies += 1;
         self.latency_us[bucket(took_us)] += 1;
         self.latency_sum_us += u64::from(took_us);
+        self.recent_us_by_8 = self.recent_us_by_8 - self.recent_us_by_8 / 8 + u64::from(took_us);
+    }
+
+    /// How long replies have taken lately; 0 if there was none.
+    pub fn recent_us(&self) -> u64 {
+        self.recent_us_by_8 / 8
     }
 }
 
@@ -105,6 +113,12 @@ pub struct Node {
     pub stats: NodeStats,
     /// Belongs to the topology.
     pub is_member: bool,
+    /// Follows a master: reads are allowed where `READONLY` was said.
+    pub is_replica: bool,
+    /// The nodes that follow it.
+    pub replicas: Vec<NodeId>,
+    /// The nodes that are read from in its place; none: itself.
+    pub readers: Vec<NodeId>,
     pub(super) pools: Vec<Pool>,
     /// Private links that nobody uses.
     pub(super) idle: Vec<u32>,
@@ -126,6 +140,9 @@ impl Node {
             health: Health::default(),
             stats: NodeStats::default(),
             is_member: true,
+            is_replica: false,
+            replicas: Vec::new(),
+            readers: Vec::new(),
             pools: Vec::new(),
             idle: Vec::new(),
             subscriptions: None,

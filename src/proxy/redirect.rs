@@ -4,6 +4,7 @@
 use super::Proxy;
 use super::address::Address;
 use super::link::{NO_COMMAND, NO_SLOT, Recipient, Traits, Use, Waiter};
+use super::nodes::Node;
 use super::refresh::{Kind, Learned};
 use super::slots::{NodeId, SLOTS};
 use super::topology::Topology;
@@ -164,7 +165,7 @@ impl Proxy {
 
     /// Takes over who has which slots.
     pub(super) fn apply_topology(&mut self, topology: &Topology) {
-        self.nodes.iter_mut().for_each(|node| node.is_member = false);
+        self.nodes.iter_mut().for_each(Node::forget_role);
         let mut owners = vec![None; usize::from(SLOTS)];
         self.masters.clear();
         for shard in &topology.shards {
@@ -175,7 +176,13 @@ impl Proxy {
             if !shard.slots.is_empty() {
                 self.masters.push(node);
             }
+            for address in &shard.replicas {
+                let Some(replica) = self.nodes.find_or_add(address) else { continue };
+                self.nodes.get_mut(replica).is_replica = true;
+                self.nodes.get_mut(node).replicas.push(replica);
+            }
         }
+        self.choose_readers();
         let changed = (0..SLOTS).filter(|&slot| self.slots.node(slot) != owners[usize::from(slot)]);
         let changed = changed.collect::<Vec<_>>();
         for &slot in &changed {

@@ -128,6 +128,7 @@ impl Service for Proxy {
         if now_us >= self.next_check_us {
             self.check_links();
             self.check_nodes();
+            self.check_readers();
             self.catch_up_subscriptions();
             self.check_stop();
             self.next_check_us = now_us + CHECK_INTERVAL_US;

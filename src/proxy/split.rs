@@ -113,7 +113,10 @@ impl Proxy {
             if self.slots.node(slot).is_none() {
                 return Err(String::from_utf8_lossy(NOT_SERVED).into_owned());
             }
-            let link = self.link_for(manner, slot)?;
+            let link = match self.reads_elsewhere && !request.writes {
+                false => self.link_for(manner, slot)?,
+                true => self.read_link_for(manner, slot)?,
+            };
             let place = if by_slot { usize::from(slot) } else { link as usize };
             splitter.add(place, link, slot);
         }

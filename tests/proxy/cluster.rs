@@ -247,6 +247,56 @@ fn a_resharding_and_failovers_under_load_pass_without_a_wrong_or_missing_reply()
     }
 }
 
+/// How many GETs a node has run.
+fn gets(node: &TestServer) -> u64 {
+    let stats = node.connect().run("INFO commandstats").text();
+    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_get:calls="));
+    line.map_or(0, |line| line.split(',').next().and_then(|calls| calls.parse().ok()).unwrap_or(0))
+}
+
+#[test]
+fn reads_go_to_replicas_where_that_is_wanted() {
+    let Some(program) = redis_server("replicas of a cluster") else { return };
+    if !works("redis-cli", &["--version"]) {
+        return skipped("replicas of a cluster", "there is no redis-cli");
+    }
+    let mut nodes = cluster(&program);
+    let known = masters(&nodes[0]);
+    let is_master = |node: &TestServer| known.iter().any(|(_, port)| *port == node.port());
+    wait_until_all_have_partners(&nodes);
+    let flags = ["--read-from", "replica", "--refresh-interval", "500"];
+    let proxy = start_proxy(&[nodes[0].address()], &flags);
+    wait_for_slots(&proxy);
+    let mut client = proxy.connect();
+    wait_until("the proxy knows the replicas", || {
+        client.run("INFO nodes").text().matches("role=replica").count() == 3
+    });
+    let keys: Vec<String> = (0..90).map(|key| format!("r:{key}")).collect();
+    for key in &keys {
+        client.command(&[b"SET", key.as_bytes(), key.as_bytes()]).is("+OK");
+    }
+    let right = |key: &String, reply: &str| reply == format!("${}\r\n{key}", key.len());
+    for key in &keys {
+        // A replica is a moment behind its master.
+        wait_until("the replica has it", || right(key, &client.run(&format!("GET {key}")).wire()));
+    }
+    let (mut of_masters, mut of_replicas) = (0, 0);
+    for node in &nodes {
+        *if is_master(node) { &mut of_masters } else { &mut of_replicas } += gets(node);
+    }
+    assert!(of_masters == 0 && of_replicas >= 90, "{of_masters} and {of_replicas}");
+    let dead = nodes.iter().position(|node| !is_master(node)).expect("there are three");
+    nodes[dead].kill();
+    for key in &keys {
+        let reply = client.run(&format!("GET {key}")).wire();
+        assert!(right(key, &reply), "{reply}");
+    }
+    client.run("CONFIG SET read-from master").is("+OK");
+    client.run(&format!("GET {}", keys[0])).is(&format!("${}\r\n{}", keys[0].len(), keys[0]));
+    let of_masters: u64 = nodes.iter().filter(|node| is_master(node)).map(gets).sum();
+    assert!(of_masters > 0);
+}
+
 /// Ends the load when the test is through, or has failed: a scope waits for its threads.
 struct EndOnDrop<'a>(&'a Load);
 
@@ -290,15 +340,20 @@ fn fail_over_by_hand(nodes: &[TestServer]) {
     });
 }
 
-/// A master dies, and its replica is elected. It can be as soon as it has all data.
-fn kill_a_master(nodes: &mut Vec<TestServer>, proxy: &TestServer) {
-    for node in nodes.iter() {
+/// Waits until each replica has the data of its master.
+fn wait_until_all_have_partners(nodes: &[TestServer]) {
+    for node in nodes {
         let mut node = node.connect();
         wait_until("everybody has a partner", || {
             let info = node.run("INFO replication").text();
             info.contains("master_link_status:up") || info.contains("state=online")
         });
     }
+}
+
+/// A master dies, and its replica is elected. It can be as soon as it has all data.
+fn kill_a_master(nodes: &mut Vec<TestServer>, proxy: &TestServer) {
+    wait_until_all_have_partners(nodes);
     let known = masters(&nodes[0]);
     let dead = nodes.iter().position(|node| known.iter().any(|(_, port)| *port == node.port()));
     let mut dead = nodes.remove(dead.expect("there are three"));

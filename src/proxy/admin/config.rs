@@ -89,6 +89,7 @@ impl Proxy {
                     u64::from(self.options.refresh_interval_ms),
                     u64::from(self.options.timeout_ms),
                 ),
+                "read-from" => self.choose_readers(),
                 "slowlog-log-slower-than" => {
                     self.slow_log.set_threshold(self.options.slowlog_log_slower_than);
                 }

@@ -176,7 +176,7 @@ fn node_line(proxy: &Proxy, node: &Node) -> String {
         (None, 0) => "unconnected",
         (None, _) => "connected",
     };
-    let role = if proxy.masters.contains(&node.id) { "master" } else { "replica" };
+    let role = if node.is_replica { "replica" } else { "master" };
     let stats = &node.stats;
     let mean_us = stats.latency_sum_us.checked_div(stats.replies).unwrap_or(0);
     format!(

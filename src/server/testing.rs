@@ -4,6 +4,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -118,6 +119,13 @@ impl Environment for TestEnvironment {
 
     fn run_job(&mut self, lane: Lane, job: Job) {
         self.0.borrow_mut().jobs.push_back((lane, job));
+    }
+
+    fn resolve(&mut self, number: u64, host: &str, port: u16) {
+        let address = host.parse::<IpAddr>().map(|ip| vec![SocketAddr::new(ip, port)]);
+        let addresses = address.map_err(|_| std::io::Error::other("Name or service not known"));
+        let job = move || Done::Resolved(number, addresses);
+        self.0.borrow_mut().jobs.push_back((Lane::Names, Box::new(job)));
     }
 
     fn wait_for_job(&mut self) -> Option<Done> {

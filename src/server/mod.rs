@@ -21,6 +21,7 @@ mod notify;
 mod pause;
 pub mod pubsub;
 mod reconfigure;
+pub mod replication;
 mod service;
 mod shutdown;
 mod slowlog;
@@ -66,6 +67,7 @@ use crate::log::Level;
 use crate::net::{Actions, Close, LoopStats, Token};
 use crate::resp::Batch;
 use pubsub::PubSub;
+use replication::Replication;
 
 /// Warm buffers kept for the next replies.
 const SPARE_BUFFERS_MAX: usize = 64;
@@ -110,8 +112,8 @@ pub struct State {
     pub started: Now,
     /// 40 hex digits that name this run.
     pub run_id: String,
-    /// 40 hex digits that name this history of changes, for replicas.
-    pub replid: String,
+    /// Those who follow this server, or whom it follows.
+    pub replication: Replication,
     /// Repeatable random choices.
     pub random: SmallRng,
     /// Changes since the last save.
@@ -182,8 +184,8 @@ impl Server {
             turns: Turns::default(),
             startup_bytes: 0,
             random: SmallRng::seed_from_u64(environment.random()),
-            run_id: random_id(&mut *environment),
-            replid: random_id(&mut *environment),
+            run_id: replication::random_replid(&mut *environment).to_string(),
+            replication: Replication::new(replication::random_replid(&mut *environment)),
             environment,
             now,
             started: now,
@@ -232,18 +234,7 @@ impl Server {
     }
 }
 
-/// 40 hex digits that nobody else has.
-fn random_id(environment: &mut dyn Environment) -> String {
-    let digits: String = (0..3).map(|_| format!("{:016x}", environment.random())).collect();
-    digits[..40].to_string()
-}
-
 impl State {
-    /// Begins a new history of changes: no replica that knows the old one can go on from there.
-    pub fn change_replid(&mut self) {
-        self.replid = random_id(&mut *self.environment);
-    }
-
     /// Hands the directives that others act on to them.
     pub fn apply_config(&mut self, keyspace: &mut Keyspace) {
         keyspace.policy.lfu = matches!(

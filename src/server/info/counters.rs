@@ -171,7 +171,7 @@ pub(super) fn replication(view: &View<'_>, text: &mut Text) {
         ("role", &"master"),
         ("connected_slaves", &0),
         ("master_failover_state", &"no-failover"),
-        ("master_replid", &view.state.replid),
+        ("master_replid", &view.state.replication.history.replid),
         ("master_replid2", &NO_REPLID),
         ("master_repl_offset", &0),
         ("second_repl_offset", &-1),
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn a_replid_has_40_digits() {
         let mut redis = TestServer::new();
-        let replid = redis.server.state.replid.clone();
+        let replid = redis.server.state.replication.history.replid.to_string();
         assert!(replid.len() == 40 && replid.bytes().all(|byte| byte.is_ascii_hexdigit()));
         has(&mut redis, "replication", "role:master");
         has(&mut redis, "replication", &format!("master_replid:{replid}"));

@@ -322,10 +322,10 @@ mod tests {
     #[test]
     fn change_repl_id_makes_a_new_one() {
         let mut redis = debuggable();
-        let before = redis.server.state.replid.clone();
+        let before = redis.server.state.replication.history.replid;
         redis.run("DEBUG CHANGE-REPL-ID").is("+OK");
-        let after = &redis.server.state.replid;
-        assert!(after.len() == 40 && *after != before);
+        let after = redis.server.state.replication.history.replid;
+        assert_ne!(after, before);
     }
 
     #[test]

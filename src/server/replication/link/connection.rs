@@ -19,7 +19,9 @@ const ACK_EVERY_US: u64 = 1_000_000;
 impl Server {
     /// Does what is due about the link to the master.
     pub(in crate::server) fn look_after_link(&mut self) {
-        if self.state.replication.is_master() || !self.state.durability.started {
+        let durability = &self.state.durability;
+        let is_starting = durability.loading.is_some() && !durability.started;
+        if self.state.replication.is_master() || is_starting {
             return;
         }
         self.state.tick_link();

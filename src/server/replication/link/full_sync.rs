@@ -75,11 +75,15 @@ impl Transfer {
         let left = left - len as u64;
         self.frame = Some(Frame::Left(left));
         self.read_to_end = self.read_to_end || self.store(piece)?;
-        match (left, self.read_to_end) {
-            (0, true) => Ok(true),
-            (0, false) => Err(self.reader.finish().map_or_else(|e| e.to_string(), |()| String::new())),
-            (_, true) => Err(format!("{left} bytes follow the end of the snapshot")),
-            (_, false) => Ok(false),
+        if !self.read_to_end {
+            return match left {
+                0 => self.reader.finish().map(|()| true).map_err(|error| error.to_string()),
+                _ => Ok(false),
+            };
+        }
+        match left + self.reader.rest().len() as u64 {
+            0 => Ok(true),
+            more => Err(format!("{more} bytes follow the end of the snapshot")),
         }
     }
 

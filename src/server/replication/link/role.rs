@@ -82,9 +82,8 @@ impl State {
 
     /// Ends the connection to the master, if there is one.
     fn drop_connection(&mut self) {
-        let Some(link) = self.link_mut() else { return };
-        let token = link.phase.token();
-        link.phase = Phase::Waiting { until_us: u64::MAX };
+        let token = self.link().and_then(|link| link.phase.token());
+        self.set_phase(Phase::Waiting { until_us: u64::MAX });
         if let Some(token) = token {
             self.close_link_client(token);
         }

@@ -125,12 +125,6 @@ impl Server {
         self.keyspace.loading = false;
         self.keyspace.set_now_ms(self.state.now.unix_ms());
         self.state.feed_replicas(&buffer[run.counted..run.applied]);
-        if let Some(client) = self.state.clients.find_mut(token)
-            && run.applied == run.done
-        {
-            // Within a transaction the offset is before it, and so is the database.
-            self.state.replication.stream_db = client.db;
-        }
         let Some(link) = self.state.link_mut() else { return };
         let Phase::Streaming { stream, .. } = &mut link.phase else { return };
         buffer.drain(..run.applied);
@@ -180,12 +174,11 @@ impl Server {
                 if run.broken.is_some() {
                     break;
                 }
-                run.done = to;
-                run.applied = self.applied_to(token, &run);
+                self.command_done(token, to, &mut run);
             }
             if run.broken.is_none() {
-                run.done = base + parsed.consumed; // empty lines behind the last command
-                run.applied = self.applied_to(token, &run);
+                let end = base + parsed.consumed; // empty lines behind the last command
+                self.command_done(token, end, &mut run);
                 run.broken = parsed.error.map(|error| {
                     format!("Protocol error ({error}) from master. Discarding the cached master.")
                 });
@@ -199,11 +192,15 @@ impl Server {
         run
     }
 
-    /// Up to where commands have run, when `run` is done.
-    fn applied_to(&mut self, token: Token, run: &Run) -> usize {
-        let client = self.state.clients.find_mut(token);
-        let in_transaction = client.is_some_and(|client| client.transaction.is_some());
-        if in_transaction { run.applied } else { run.done }
+    /// A command that ends at `end` has run, or is queued: of a transaction nothing counts before its end.
+    fn command_done(&mut self, token: Token, end: usize, run: &mut Run) {
+        run.done = end;
+        if let Some(client) = self.state.clients.find_mut(token)
+            && client.transaction.is_none()
+        {
+            run.applied = end;
+            self.state.replication.stream_db = client.db;
+        }
     }
 
     /// Runs one command of the master. One that fails is told and counted, and the stream goes on, as in Redis. The error

@@ -6,6 +6,7 @@ mod ctx;
 mod error;
 mod help;
 mod registry;
+mod replication;
 mod scan;
 pub mod table;
 
@@ -43,6 +44,7 @@ pub const TABLES: &[(Group, &[Command])] = &[
     (Group::SortedSet, sorted_set::COMMANDS),
     (Group::Transactions, transactions::COMMANDS),
     (Group::Pubsub, pubsub::COMMANDS),
+    (Group::Server, replication::COMMANDS),
 ];
 
 /// Stands in the rows of containers. Never called: the arity asks for a subcommand, and dispatch runs that.

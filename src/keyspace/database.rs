@@ -106,6 +106,11 @@ impl Database {
         }
     }
 
+    /// Makes it another database than any that something was looked up in.
+    pub fn renumber(&mut self, serial: u32) {
+        self.serial = serial;
+    }
+
     /// Number of keys, expired ones that were not found yet included.
     pub fn len(&self) -> usize {
         self.dict.len()

@@ -80,7 +80,7 @@ pub struct Keyspace {
     pub policy: AccessPolicy,
     /// Counters.
     pub stats: KeyspaceStats,
-    /// While true, keys that are due are hidden but stay (`CLIENT PAUSE`).
+    /// While true, keys that are due are hidden but stay: during `CLIENT PAUSE`, and on a replica.
     pub expiry_frozen: bool,
     /// While true, the time is 1970: commands of the log run as they ran when they were written, and nothing is due.
     pub loading: bool,
@@ -244,7 +244,12 @@ impl Keyspace {
     pub fn flush(&mut self, index: usize) -> usize {
         let fresh = Database::new(self.next_serial, self.hash_key, self.now_ms);
         self.next_serial = self.next_serial.wrapping_add(1);
-        let old = std::mem::replace(&mut self.databases[index], fresh);
+        self.replace(index, fresh)
+    }
+
+    /// Puts another database in the place of one. Returns how many keys that had.
+    fn replace(&mut self, index: usize, new: Database) -> usize {
+        let old = std::mem::replace(&mut self.databases[index], new);
         let keys = old.len();
         if old.has_snapshot() {
             self.flushed.push(old); // the walk goes on in it
@@ -252,6 +257,31 @@ impl Keyspace {
             self.garbage.push(Garbage::Database(Box::new(old)));
         }
         keys
+    }
+
+    /// A keyspace without keys, for data that shall take the place of what is here ([`Self::adopt`]). Nothing is due in
+    /// it. O(databases).
+    pub fn empty_twin(&self) -> Self {
+        let mut twin = Self::new(self.databases.len(), 0, self.wall_ms);
+        let hash_key = self.hash_key;
+        let empty = |serial| Database::new(serial as u32, hash_key, self.wall_ms);
+        twin.databases = (0..self.databases.len()).map(empty).collect();
+        twin.hash_key = hash_key;
+        twin.policy = self.policy;
+        twin.loading = true;
+        twin.set_now_ms(self.wall_ms);
+        twin
+    }
+
+    /// Takes the databases of an [`Self::empty_twin`] in the place of its own, whose memory is dropped elsewhere.
+    /// O(databases).
+    pub fn adopt(&mut self, twin: Self) {
+        for (index, mut database) in twin.databases.into_iter().enumerate() {
+            database.renumber(self.next_serial);
+            self.next_serial = self.next_serial.wrapping_add(1);
+            self.replace(index, database);
+        }
+        self.garbage.extend(twin.garbage);
     }
 
     /// Begins a snapshot of all keys: `sink` makes the one of each database. None may be running. O(databases).

@@ -109,8 +109,10 @@ pub struct Client {
     pub gates: usize,
     /// Where the last part that waited for the log ends.
     pub held_to: Option<Mark>,
-    /// There is no connection: it runs commands of the log.
+    /// It is on no list of clients: there is no connection, as it runs commands of the log, or none that is agreed upon.
     pub internal: bool,
+    /// It is the connection to the master.
+    pub is_master: bool,
     /// It is on the list of clients to write to at the end of the turn.
     pub write_pending: bool,
     /// It is on the list of clients whose received requests are to be run.
@@ -152,7 +154,13 @@ impl Client {
 
     /// What kind of client it is. One that monitors is normal.
     pub fn class(&self) -> ClientClass {
-        if self.subscriptions.is_some() { ClientClass::Pubsub } else { ClientClass::Normal }
+        if self.is_master {
+            ClientClass::Master
+        } else if self.subscriptions.is_some() {
+            ClientClass::Pubsub
+        } else {
+            ClientClass::Normal
+        }
     }
 
     /// Whether it can be told apart only by the command what answers a request and what is a message: it may then send
@@ -239,6 +247,7 @@ impl Clients {
             gates: 0,
             held_to: None,
             internal: false,
+            is_master: false,
             write_pending: false,
             input_pending: false,
             created_us: now_us,

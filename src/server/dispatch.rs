@@ -274,7 +274,9 @@ impl State {
             let text = "ERR Command not allowed inside a transaction";
             return error(Some(id), CommandError::Text(text));
         }
-        let something_is_refused = self.durability.refuses_something() || self.config.maxmemory > 0;
+        let something_is_refused = self.durability.refuses_something()
+            || self.config.maxmemory > 0
+            || !self.replication.is_master();
         if something_is_refused && let Some(refusal) = self.refusal(token, id) {
             return error(Some(id), refusal);
         }
@@ -326,7 +328,23 @@ impl State {
         }
         let out_of_memory =
             self.config.maxmemory > 0 && self.needs_memory(token, id) && self.out_of_memory();
-        out_of_memory.then_some(CommandError::OutOfMemory)
+        if out_of_memory {
+            return Some(CommandError::OutOfMemory);
+        }
+        self.refusal_of_replica(token, id)
+    }
+
+    /// Why a command of a client is refused on a replica.
+    fn refusal_of_replica(&self, token: Token, id: CommandId) -> Option<CommandError> {
+        let link = self.link()?;
+        if self.config.replica_read_only && self.flags_of(token, id).has(WRITE) {
+            let text = "READONLY You can't write against a read only replica.";
+            return Some(CommandError::Text(text));
+        }
+        let stale = !link.is_up() && !self.config.replica_serve_stale_data;
+        (stale && !self.runs_on_stale_data(token, id)).then_some(CommandError::Text(
+            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+        ))
     }
 
     /// Whether a write is refused because the last snapshot could not be written.

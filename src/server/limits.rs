@@ -99,6 +99,7 @@ impl State {
         let idle_us = self.now.monotonic_us.saturating_sub(client.last_interaction_us);
         self.config.timeout > 0
             && client.blocked.is_none()
+            && !client.is_master
             && !client.input_pending // what it has asked for is yet to be run
             && !client.monitor
             && client.subscriptions.is_none()

@@ -224,6 +224,7 @@ impl Server {
             registry,
         };
         state.apply_config(&mut keyspace);
+        state.follow_configured(&mut keyspace);
         state.startup_bytes = state.environment.allocated_bytes();
         Ok(Self {
             keyspace,

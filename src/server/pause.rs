@@ -47,7 +47,7 @@ impl State {
     /// Ends the pause: what waited goes on in the next turn.
     pub fn unpause_clients(&mut self, keyspace: &mut Keyspace) {
         self.pause = None;
-        keyspace.expiry_frozen = false;
+        self.apply_role(keyspace);
         let waiting: Vec<Token> = self
             .clients
             .iter()

@@ -64,7 +64,16 @@ impl Service for Server {
         Ok(token)
     }
 
+    fn established(&mut self, token: Token, peer: Peer) {
+        if self.state.is_link(token) {
+            self.state.master_connected(token, peer);
+        }
+    }
+
     fn received(&mut self, token: Token, bytes: &[u8]) {
+        if self.state.is_link(token) {
+            return self.receive_from_master(token, bytes);
+        }
         // Whoever has come in after the shutdown is not served any more.
         if self.state.actions.exit.is_none() {
             self.receive(token, bytes);
@@ -94,7 +103,9 @@ impl Service for Server {
         if client.monitor {
             state.monitors.retain(|&watcher| watcher != token);
         }
-        if matches!(why, Disconnect::PeerClosed) {
+        if state.is_link(token) {
+            state.master_disconnected(&why);
+        } else if matches!(why, Disconnect::PeerClosed) {
             state.log(
                 Level::Verbose,
                 format_args!(
@@ -149,6 +160,7 @@ impl Service for Server {
     fn run_timers(&mut self) -> Option<Duration> {
         self.load_some();
         self.snapshot_some();
+        self.look_after_link();
         Some(self.cron())
     }
 

@@ -50,6 +50,8 @@ pub struct Stats {
     pub errors: BTreeMap<String, u64>,
     /// Error replies.
     pub error_replies: u64,
+    /// Of these, to commands of the master.
+    pub unexpected_error_replies: u64,
     /// Connections accepted.
     pub connections: u64,
     /// Connections refused because there were too many.

@@ -300,6 +300,21 @@ impl TestServer {
         self.server.output(client).is_some()
     }
 
+    /// A connection that the server wanted is made, in a turn of its own.
+    pub fn establish(&mut self, token: Token) -> Vec<u8> {
+        let now = self.world.borrow().now;
+        self.server.begin_turn(now, &LoopStats::default());
+        self.server.established(token, Peer { fd: 9, ..Peer::none() });
+        self.end_turn();
+        self.sent(token)
+    }
+
+    /// A connection has ended; then comes a turn in which nobody sends anything.
+    pub fn lose(&mut self, token: Token, why: Disconnect) {
+        self.server.disconnected(token, why);
+        self.advance_ms(0);
+    }
+
     fn end_turn(&mut self) {
         self.server.run_timers();
         let mut actions = Actions::default();

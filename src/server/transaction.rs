@@ -5,7 +5,7 @@
 
 use super::look_ahead::Ahead;
 use super::{Server, State};
-use crate::commands::table::{Flags, InMulti, LOADING};
+use crate::commands::table::{Flags, InMulti, LOADING, STALE};
 use crate::commands::{CommandError, CommandId, Ctx, Registry};
 use crate::keyspace::{Candidate, Keyspace};
 use crate::net::Token;
@@ -25,6 +25,8 @@ pub struct Transaction {
     flags: Flags,
     /// All of them may run while the dataset is loading.
     while_loading: bool,
+    /// All of them may run on a replica whose data may be old.
+    on_stale_data: bool,
     /// A request was refused, so `EXEC` will refuse all of them.
     refused: bool,
 }
@@ -36,6 +38,7 @@ impl Default for Transaction {
             len: 0,
             flags: Flags::NONE,
             while_loading: true,
+            on_stale_data: true,
             refused: false,
         }
     }
@@ -135,6 +138,14 @@ impl State {
         command.flags.has(LOADING) && (queued || command.in_multi != InMulti::Executes)
     }
 
+    /// The same for a replica whose data may be old.
+    pub(super) fn runs_on_stale_data(&self, token: Token, id: CommandId) -> bool {
+        let command = self.registry.get(id).command;
+        let transaction = self.clients.get(token).transaction.as_ref();
+        let queued = transaction.is_none_or(|transaction| transaction.on_stale_data);
+        command.flags.has(STALE) && (queued || command.in_multi != InMulti::Executes)
+    }
+
     /// Whether a request is to be queued.
     #[inline]
     pub(super) fn is_queued(&self, token: Token, id: CommandId) -> bool {
@@ -159,10 +170,12 @@ impl State {
             transaction.queue.push(Queued { id, wire_bytes }, args);
             transaction.flags = transaction.flags.and(flags);
             transaction.while_loading &= flags.has(LOADING);
+            transaction.on_stale_data &= flags.has(STALE);
             transaction.len += 1;
         }
         let used = transaction.used_bytes();
-        if used as u64 > self.config.client_query_buffer_limit {
+        let is_master = client.is_master; // what has run there has to fit here
+        if used as u64 > self.config.client_query_buffer_limit && !is_master {
             return self.close_over_query_limit(token, used);
         }
         reply.output.extend(b"+QUEUED\r\n");

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
-use super::load_snapshot::{Target, is_snapshot};
+use super::load_snapshot::{Target, is_snapshot, store_events};
 use crate::commands::Ctx;
 use crate::keyspace::{Candidate, Keyspace};
 use crate::log::Level;
@@ -137,8 +137,7 @@ impl Server {
             return self.run_what_is_sound(loading);
         };
         reader.feed(bytes);
-        let ended = self
-            .store_events(&mut reader, &mut loading.target)
+        let ended = store_events(&mut self.keyspace, &mut reader, &mut loading.target)
             .map_err(|error| bad_snapshot(loading, &error))?;
         if ended {
             loading.reader.feed(reader.rest());

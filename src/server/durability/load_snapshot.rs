@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::keyspace::{Expiry, Keyspace, NewString};
 use crate::persistence::rdb::{Event, Key, Limits, Reader, Value};
-use crate::server::{Server, State};
+use crate::server::State;
 use crate::types::limits::PackedLimits;
 use crate::types::list::NodeLimit;
 
@@ -42,44 +42,42 @@ impl State {
 
 /// Where keys of a snapshot go.
 #[derive(Default)]
-pub(super) struct Target {
+pub struct Target {
     db: usize,
     /// Keys that were stored.
     pub keys: u64,
 }
 
-impl Server {
-    /// Stores what the reader gives out. Returns whether the snapshot has ended. The error is for the log.
-    pub(super) fn store_events(
-        &mut self,
-        reader: &mut Reader,
-        target: &mut Target,
-    ) -> Result<bool, String> {
-        loop {
-            let event = reader.next_event().map_err(|error| error.to_string())?;
-            match event {
-                None => return Ok(false),
-                Some(Event::End { .. }) => return Ok(true),
-                Some(Event::SelectDb(db)) => target.db = self.database_of(db)?,
-                Some(Event::Key(key)) => {
-                    target.keys += 1;
-                    self.keyspace.db(target.db).store(key);
-                }
-                Some(Event::Function(_)) => {
-                    return Err("it holds functions, which this server does not support".into());
-                }
-                // Hints, and facts about who wrote it.
-                Some(_) => {}
+/// Stores in `keyspace` what the reader gives out. Returns whether the snapshot has ended. The error is for the log.
+pub fn store_events(
+    keyspace: &mut Keyspace,
+    reader: &mut Reader,
+    target: &mut Target,
+) -> Result<bool, String> {
+    loop {
+        let event = reader.next_event().map_err(|error| error.to_string())?;
+        match event {
+            None => return Ok(false),
+            Some(Event::End { .. }) => return Ok(true),
+            Some(Event::SelectDb(db)) => target.db = database_of(keyspace, db)?,
+            Some(Event::Key(key)) => {
+                target.keys += 1;
+                keyspace.db(target.db).store(key);
             }
+            Some(Event::Function(_)) => {
+                return Err("it holds functions, which this server does not support".into());
+            }
+            // Hints, and facts about who wrote it.
+            Some(_) => {}
         }
     }
+}
 
-    fn database_of(&self, db: u64) -> Result<usize, String> {
-        let count = self.keyspace.databases_len();
-        usize::try_from(db).ok().filter(|&db| db < count).ok_or_else(|| {
-            format!("FATAL: Data file was created with a Redis server configured to handle more than {count} databases. Exiting")
-        })
-    }
+fn database_of(keyspace: &Keyspace, db: u64) -> Result<usize, String> {
+    let count = keyspace.databases_len();
+    usize::try_from(db).ok().filter(|&db| db < count).ok_or_else(|| {
+        format!("FATAL: Data file was created with a Redis server configured to handle more than {count} databases. Exiting")
+    })
 }
 
 impl crate::keyspace::Db<'_> {

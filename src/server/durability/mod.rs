@@ -9,12 +9,14 @@
 //! | `load_snapshot` | keys of a snapshot, into the keyspace |
 //! | `snapshot` | `BGSAVE`, `SAVE` and the base file of a rewritten log |
 //! | `schedule` | when it is time for a snapshot, and what came of the last ones |
+//! | `replace` | a log of other data begins |
 //! | `sink` | keys of the keyspace, as records of a snapshot |
 
 mod append;
 mod gate;
 mod load;
 mod load_snapshot;
+mod replace;
 mod schedule;
 mod sink;
 mod snapshot;
@@ -26,6 +28,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use load::Loading;
+pub use load_snapshot::{Target, store_events};
 pub use schedule::SnapshotFacts;
 pub use sink::with_rdb_value;
 pub use snapshot::{Purpose, Snapshot};

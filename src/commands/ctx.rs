@@ -4,7 +4,7 @@ use super::registry::CommandId;
 use super::table::Command;
 use crate::keyspace::{Db, HashKey};
 use crate::net::Token;
-use crate::resp::Reply;
+use crate::resp::{Args, Reply};
 use crate::server::{Client, State};
 use crate::types::hash::HashLimits;
 use crate::types::limits::PackedLimits;
@@ -88,6 +88,14 @@ impl Ctx<'_> {
     pub fn propagate(&mut self, command: &[&[u8]]) {
         self.settle();
         self.server.effects.replace(self.db.index, command);
+    }
+
+    /// Says that the replicas get the command as it came, and the log does not: it changes nothing.
+    pub fn propagate_message(&mut self, args: &Args<'_>) {
+        if self.server.replication.backlog.is_some() {
+            let words: Vec<&[u8]> = args.iter().collect();
+            self.server.effects.add_message(self.db.index, &words);
+        }
     }
 
     /// Says that the log and the replicas get nothing of this command.

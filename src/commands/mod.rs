@@ -6,7 +6,6 @@ mod ctx;
 mod error;
 mod help;
 mod registry;
-mod replication;
 mod scan;
 pub mod table;
 
@@ -15,6 +14,7 @@ mod generic;
 mod hash;
 mod list;
 mod pubsub;
+mod replication;
 mod scripting;
 mod server;
 mod set;
@@ -38,6 +38,7 @@ pub const TABLES: &[(Group, &[Command])] = &[
     (Group::Set, set::COMMANDS),
     (Group::Hash, hash::COMMANDS),
     (Group::Generic, generic::COMMANDS),
+    (Group::Generic, &[replication::WAIT, replication::WAITAOF]),
     (Group::Connection, connection::COMMANDS),
     (Group::Server, server::COMMANDS),
     (Group::Scripting, scripting::COMMANDS),

@@ -4,6 +4,7 @@ use slab::Slab;
 
 use super::blocking::WaitingRequest;
 use super::pubsub::Subscriptions;
+use super::replication::replica::Replica;
 use super::{ClientTracking, Transaction, Watch};
 use crate::commands::CommandId;
 use crate::net::{Peer, Token};
@@ -34,6 +35,17 @@ pub enum Blocked {
     Listening,
     /// Its command waits for keys.
     Keys,
+    /// Its command waits for replicas, or for the log, to have what it has written.
+    Acks,
+    /// It has asked for a shutdown, which waits for replicas.
+    Shutdown,
+}
+
+impl Blocked {
+    /// Whether its command has run, and is answered later.
+    pub fn is_in_command(self) -> bool {
+        matches!(self, Self::Keys | Self::Acks | Self::Shutdown)
+    }
 }
 
 /// Classes of clients: `CLIENT LIST TYPE`, and what each may leave unread.
@@ -87,6 +99,10 @@ pub struct Client {
     pub tracking: Option<Box<ClientTracking>>,
     /// What it is subscribed to, if to anything.
     pub subscriptions: Option<Box<Subscriptions>>,
+    /// What it has told about itself as a replica.
+    pub replica: Option<Box<Replica>>,
+    /// Offset of the stream after its last write, while there is a stream.
+    pub write_offset: u64,
     /// Messages added to its output since that was last empty.
     pub pushes_unsent: u64,
     /// Why its requests wait.
@@ -156,6 +172,8 @@ impl Client {
     pub fn class(&self) -> ClientClass {
         if self.is_master {
             ClientClass::Master
+        } else if self.is_replica() {
+            ClientClass::Replica
         } else if self.subscriptions.is_some() {
             ClientClass::Pubsub
         } else {
@@ -197,6 +215,12 @@ impl Client {
         }
     }
 
+    /// Whether its command has run, and is answered later.
+    #[inline]
+    pub fn waits_in_command(&self) -> bool {
+        self.blocked.is_some_and(Blocked::is_in_command)
+    }
+
     /// Whether its requests are run as they come.
     pub fn is_ready(&self) -> bool {
         self.blocked.is_none() && !self.closing
@@ -235,6 +259,8 @@ impl Clients {
             watch: Watch::default(),
             tracking: None,
             subscriptions: None,
+            replica: None,
+            write_offset: 0,
             pushes_unsent: 0,
             blocked: None,
             waiting: None,

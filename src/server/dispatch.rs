@@ -47,7 +47,7 @@ impl Server {
             }
         };
         // Whoever waits now is answered after this batch, and so it is served after it, too.
-        if self.state.clients.get(token).blocked != Some(Blocked::Keys) {
+        if !self.state.clients.get(token).waits_in_command() {
             self.state.end_reply(token, command, args, start, reply);
             if self.state.blocked_keys.has_ready() {
                 self.serve_blocked();
@@ -75,7 +75,7 @@ impl Server {
         let started_ns = state.command_starts(id, args.len(), ahead.wire_bytes);
         let call = Call { token, id, args, looked_up, ready_key: None };
         Self::run_handler(keyspace, state, &call, reply);
-        if state.clients.get(token).blocked == Some(Blocked::Keys) {
+        if state.clients.get(token).waits_in_command() {
             state.command_waits(token, started_ns);
         } else {
             let reply_bytes = reply.output.len() - written;
@@ -117,6 +117,9 @@ impl Server {
             state.tell_notices(keyspace.notices.take());
         }
         state.effects.command_ended(db_index, state.dirty != dirty, args.iter());
+        if state.dirty != dirty {
+            state.note_write(token);
+        }
         if state.tracking.is_on() {
             state.remember_keys(token, command, args);
         }
@@ -191,6 +194,9 @@ impl State {
         if self.pushed {
             self.append_pushed(token, reply);
         }
+        if self.clients.get(token).replica.is_some() {
+            self.silence_replica(token, command, start, reply);
+        }
         if self.tracking.is_on() {
             self.end_caching(token, args);
         }
@@ -225,6 +231,29 @@ impl State {
         if leaves_out && !subscribes {
             reply.output.truncate(start);
         }
+    }
+
+    /// A replica is given the stream and nothing else: what it would be answered takes it out of step.
+    #[cold]
+    fn silence_replica(
+        &mut self,
+        token: Token,
+        command: Option<CommandId>,
+        start: Mark,
+        reply: &mut Reply,
+    ) {
+        let client = self.clients.get(token);
+        let name = command.map_or("", |id| self.registry.get(id).command.name);
+        if !client.is_replica() || name == "psync" || reply.output.len_since(start) == 0 {
+            return;
+        }
+        let line = super::describe(self, client);
+        reply.output.truncate(start);
+        self.log(
+            Level::Warning,
+            format_args!("Replica generated a reply to command '{name}', disconnecting it: {line}"),
+        );
+        self.close_now(token);
     }
 
     #[cold]
@@ -276,6 +305,7 @@ impl State {
         }
         let something_is_refused = self.durability.refuses_something()
             || self.config.maxmemory > 0
+            || self.config.min_replicas_to_write > 0
             || !self.replication.is_master();
         if something_is_refused && let Some(refusal) = self.refusal(token, id) {
             return error(Some(id), refusal);
@@ -325,6 +355,10 @@ impl State {
             && (flags.has(WRITE) || self.registry.get(id).command.name == "ping")
         {
             return Some(CommandError::Message(refusal.clone()));
+        }
+        if flags.has(WRITE) && !self.has_good_replicas() {
+            let text = "NOREPLICAS Not enough good replicas to write.";
+            return Some(CommandError::Text(text));
         }
         let out_of_memory =
             self.config.maxmemory > 0 && self.needs_memory(token, id) && self.out_of_memory();

@@ -33,6 +33,9 @@ impl Server {
         let Some(client) = self.state.clients.find_mut(token) else { return };
         client.net_in += bytes.len() as u64;
         client.last_interaction_us = now_us;
+        if let Some(replica) = &mut client.replica {
+            replica.acked_us = now_us; // an empty line is a sign of life, while it loads
+        }
         self.state.stats.net_in += bytes.len() as u64;
         if client.closing {
             return;

@@ -14,9 +14,10 @@ impl State {
     /// Closes the client if the bytes it was not sent yet pass a limit of its class.
     pub(super) fn check_output_limit(&mut self, token: Token) {
         let Some(client) = self.clients.find_mut(token) else { return };
-        let len = client.output.len();
-        client.output_peak = client.output_peak.max(len);
-        if len > SMALL || client.over_soft_limit_since_us.is_some() {
+        client.output_peak = client.output_peak.max(client.output.len());
+        let over_soft_limit = client.over_soft_limit_since_us.is_some();
+        let len = if client.is_replica() { self.unsent_len(token) } else { client.output.len() };
+        if len > SMALL || over_soft_limit {
             self.check_unsent(token, len);
         }
     }
@@ -64,7 +65,7 @@ impl State {
         let limits = &self.config.client_output_buffer_limit;
         let limit = match client.class() {
             ClientClass::Normal | ClientClass::Master => limits.normal,
-            ClientClass::Replica => limits.replica,
+            ClientClass::Replica => limits.replica.at_least(self.config.repl_backlog_size),
             ClientClass::Pubsub => limits.pubsub,
         };
         if client.closing {
@@ -82,6 +83,9 @@ impl State {
         let hard = limit.hard_bytes > 0 && len >= limit.hard_bytes;
         let unauthenticated = !client.authenticated && len > UNAUTHENTICATED_OUTPUT_MAX;
         if !(hard || too_long || unauthenticated) {
+            return;
+        }
+        if client.is_replica() && self.is_spared(token, len, limit.hard_bytes) {
             return;
         }
         self.stats.output_buffer_limit_disconnections += 1;

@@ -3,6 +3,7 @@
 //! It has no socket, clock, file or random source of its own: `Environment` brings what it needs, the event loop moves
 //! the bytes. So a test can run it with virtual time, and any run can be replayed.
 
+mod ahead;
 mod blocking;
 mod client;
 mod client_info;
@@ -48,7 +49,7 @@ pub use environment::{Environment, ProcessFacts};
 pub use info::info;
 pub use latency::{Latency, Spike, Spikes};
 pub use monitor::quoted;
-pub use pause::{Pause, PauseKind};
+pub use pause::{Pause, PauseKind, PausePurpose};
 pub use reconfigure::{listen_config, waits_for_loop};
 pub use shutdown::Shutdown;
 pub use slowlog::{CommandLog, LogEntry, LogKind};
@@ -73,6 +74,9 @@ use replication::Replication;
 const SPARE_BUFFERS_MAX: usize = 64;
 /// A reply buffer larger than this is given back to the allocator.
 const SPARE_BUFFER_BYTES_MAX: usize = 64 << 10;
+
+/// A smaller backlog is taken for one of this size.
+const REPL_BACKLOG_SIZE_MIN: u64 = 16 << 10;
 
 /// All state: the data, and everything else.
 pub struct Server {
@@ -132,8 +136,11 @@ pub struct State {
     pub effects: Effects,
     /// Keys that clients wait for.
     pub blocked_keys: BlockedKeys,
-    /// `CLIENT PAUSE`.
+    /// Why and how long clients have to wait: all reasons together, and each by itself.
     pub pause: Option<Pause>,
+    pauses: [Option<Pause>; pause::PURPOSES],
+    /// A shutdown that waits for replicas.
+    shutdown: Option<shutdown::Pending>,
     /// `DEBUG SET-ACTIVE-EXPIRE`.
     pub active_expire: bool,
     /// `DEBUG PAUSE-CRON`.
@@ -198,6 +205,8 @@ impl Server {
             effects: Effects::default(),
             blocked_keys: BlockedKeys::default(),
             pause: None,
+            pauses: [None; pause::PURPOSES],
+            shutdown: None,
             active_expire: true,
             cron_paused: false,
             list_packed_threshold: None,
@@ -248,6 +257,7 @@ impl State {
         self.apply_timing_config();
         self.apply_log_config();
         self.apply_limit_config();
+        self.config.repl_backlog_size = self.config.repl_backlog_size.max(REPL_BACKLOG_SIZE_MIN);
         if self.config.requirepass.is_empty() {
             // Nobody could give a password any more that was asked for one before.
             self.clients.iter_mut().for_each(|client| client.authenticated = true);

@@ -117,7 +117,8 @@ impl State {
     }
 
     /// These databases were emptied.
-    pub fn databases_flushed(&mut self, databases: impl Iterator<Item = usize>) {
+    pub fn databases_flushed(&mut self, databases: impl Iterator<Item = usize> + Clone) {
+        databases.clone().for_each(|db| self.effects.database_flushed(db));
         if !self.watched.is_empty() {
             databases.for_each(|db| self.watched_database_flushed(db));
         }

@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use super::{Blocked, Server, Shutdown};
+use super::{Server, Shutdown};
 use crate::clock::Now;
 use crate::log::Level;
 use crate::net::{Actions, Disconnect, LoopStats, OutputBuffer, Peer, Service, Signal, Token};
@@ -83,7 +83,7 @@ impl Service for Server {
     fn owes_reply(&mut self, token: Token) -> bool {
         self.state.clients.find_mut(token).is_some_and(|client| {
             // Whoever waits for keys and has closed is most likely gone: it must not be given what others need.
-            let held_back = client.blocked.is_some_and(|blocked| blocked != Blocked::Keys);
+            let held_back = client.blocked.is_some_and(|blocked| !blocked.is_in_command());
             let waits = held_back && !client.query.is_empty();
             !client.closing && (waits || client.input_pending) || !client.output.is_empty()
         })
@@ -95,6 +95,7 @@ impl Service for Server {
         if state.clients.find_mut(token).is_some() {
             state.end_transaction(token);
             state.disable_tracking(token);
+            state.replica_gone(token);
         }
         let Some(mut client) = state.clients.remove(token) else { return };
         if let Some(subscriptions) = client.subscriptions.take() {
@@ -132,12 +133,16 @@ impl Service for Server {
         let Some(client) = state.clients.find_mut(token) else { return };
         client.net_out += bytes as u64;
         client.last_interaction_us = now_us;
+        let is_replica = client.replica.is_some();
         if client.output.is_empty() {
             client.over_soft_limit_since_us = None;
             client.pushes_unsent = 0;
             if let Some(buffer) = client.output.take_buffer() {
                 state.keep_buffer(buffer);
             }
+        }
+        if is_replica {
+            state.replica_took(token);
         }
     }
 
@@ -160,6 +165,7 @@ impl Service for Server {
     fn run_timers(&mut self) -> Option<Duration> {
         self.load_some();
         self.snapshot_some();
+        self.full_sync_some();
         self.look_after_link();
         Some(self.cron())
     }
@@ -167,6 +173,7 @@ impl Service for Server {
     fn end_turn(&mut self, actions: &mut Actions) {
         self.state.broadcast_invalidations();
         self.state.hand_to_log();
+        self.state.send_stream();
         for &token in &self.state.actions.write {
             if let Some(client) = self.state.clients.find_mut(token) {
                 client.write_pending = false;

@@ -58,6 +58,12 @@ pub struct Stats {
     pub rejected_connections: u64,
     /// Commands run.
     pub commands_processed: u64,
+    /// Replicas that were given all data.
+    pub sync_full: u64,
+    /// Replicas that could go on where they were.
+    pub sync_partial_ok: u64,
+    /// Replicas that wanted to, and could not.
+    pub sync_partial_err: u64,
     /// Bytes received.
     pub net_in: u64,
     /// Bytes sent.

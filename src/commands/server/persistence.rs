@@ -100,7 +100,7 @@ fn lastsave(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
 
 /// `SAVE` -> `+OK` when all data is in the file. O(data).
 fn save(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
-    if ctx.server.durability.snapshot.is_some() {
+    if ctx.server.durability.snapshot.is_some() || ctx.server.replication.full_sync.is_some() {
         return Err(SAVE_IN_PROGRESS);
     }
     if ctx.server.save_now(ctx.db.keyspace).is_err() {

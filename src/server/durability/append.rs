@@ -5,6 +5,7 @@
 
 use crate::config::value::AppendFsync;
 use crate::log::Level;
+use crate::persistence::aof::Log;
 use crate::persistence::aof::block::Line;
 use crate::persistence::aof::log::{Failure, Finished, Step, WriteFailed};
 use crate::persistence::disk::Done;
@@ -72,13 +73,21 @@ impl State {
         self.watch_slow_sync(now_us);
     }
 
-    /// The effects so far are a block of the log.
-    pub(super) fn add_effects_to_log(&mut self) {
-        let Some(log) = &mut self.durability.log else { return };
+    /// The effects so far are a block of the log, and a part of the stream.
+    pub(in crate::server) fn add_effects_to_log(&mut self) {
         if self.effects.is_empty() {
             return;
         }
-        let effects = self.effects.take();
+        let unlogged = self.effects.take_unlogged();
+        let mut effects = self.effects.take();
+        self.feed_effects(&effects);
+        let Some(log) = &mut self.durability.log else { return self.effects.recycle(effects) };
+        for range in unlogged.into_iter().rev() {
+            effects.drain(range);
+        }
+        if effects.is_empty() {
+            return self.effects.recycle(effects);
+        }
         let now_s = self.now.unix_us / 1_000_000;
         if self.config.aof_timestamp_enabled && self.durability.timestamp_s != now_s {
             self.durability.timestamp_s = now_s;
@@ -87,6 +96,13 @@ impl State {
             log.add(&effects);
         }
         self.effects.recycle(effects);
+    }
+
+    /// The offset of the log after all that was executed so far; 0 if there is no log.
+    pub fn log_offset(&mut self) -> u64 {
+        self.effects.settle();
+        self.add_effects_to_log();
+        self.durability.log.as_ref().map_or(0, Log::added)
     }
 
     /// Returns when all that was added is on the device.
@@ -141,7 +157,7 @@ impl State {
         }
         self.release_replies(u64::MAX);
         self.durability.log = None;
-        self.effects.on = false;
+        self.apply_effect_readers();
         Ok(())
     }
 
@@ -162,7 +178,7 @@ impl State {
                 if let Err(message) = self.close_log() {
                     self.log(Level::Warning, format_args!("{message}"));
                     self.durability.log = None;
-                    self.effects.on = false;
+                    self.apply_effect_readers();
                 }
             }
             _ => {}

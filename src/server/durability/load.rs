@@ -310,7 +310,7 @@ impl State {
         self.durability.loading = None;
         self.dirty = 0;
         self.effects.forget_command();
-        self.effects.on = self.durability.log.is_some();
+        self.apply_effect_readers();
         if self.durability.started {
             return Ok(()); // a reload
         }

@@ -30,6 +30,7 @@ use std::sync::Arc;
 pub use load::Loading;
 pub use load_snapshot::{Target, store_events};
 pub use schedule::SnapshotFacts;
+pub(in crate::server) use sink::RdbSink;
 pub use sink::with_rdb_value;
 pub use snapshot::{Purpose, Snapshot};
 
@@ -72,9 +73,14 @@ pub struct Durability {
 
 impl Durability {
     /// A number for the next snapshot; none has 0.
-    fn next_snapshot(&mut self) -> u64 {
+    pub(in crate::server) fn next_snapshot(&mut self) -> u64 {
         self.snapshots_begun += 1;
         self.snapshots_begun
+    }
+
+    /// Whether the log has failed for good, and nothing more is answered.
+    pub(in crate::server) fn is_over(&self) -> bool {
+        self.is_over
     }
 
     /// Whether a save is running in the background.

@@ -19,7 +19,7 @@ impl State {
         if let Err(message) = self.close_log() {
             self.log(Level::Warning, format_args!("{message}"));
             self.durability.log = None;
-            self.effects.on = false;
+            self.apply_effect_readers();
         }
         self.durability.refusal = None; // it was about the log that is gone
         self.durability.facts.rewrite_scheduled = true;

@@ -4,7 +4,7 @@ use crate::keyspace::{Database, Entry, SnapshotSink, ValueRef};
 use crate::persistence::rdb::{self, Format, Recency, Writer};
 
 /// The records of one database.
-pub(super) struct RdbSink {
+pub(in crate::server) struct RdbSink {
     writer: Writer,
     out: Vec<u8>,
     db: usize,

@@ -197,7 +197,7 @@ impl Server {
         });
         let mut writer = state.rdb_writer(format);
         let mut head = Vec::new();
-        state.write_head(&mut writer, purpose, &mut head);
+        state.write_head(&mut writer, Some(purpose), &mut head);
         let mut snapshot = Snapshot {
             number,
             purpose,
@@ -255,6 +255,9 @@ impl Server {
 
     /// A job on the files of a snapshot has ended.
     pub(super) fn files_job_ended(&mut self, number: u64, result: io::Result<()>) {
+        if self.sync_write_ended(number, &result) {
+            return;
+        }
         let is_it = |snapshot: &mut Box<Snapshot>| snapshot.number == number;
         let Some(mut snapshot) = self.state.durability.snapshot.take_if(is_it) else { return };
         snapshot.in_flight.pop_front();
@@ -287,7 +290,10 @@ impl Server {
 
     fn begin_scheduled(&mut self) {
         let durability = &self.state.durability;
-        if durability.loading.is_some() || self.state.now.monotonic_us < durability.facts.retry_us {
+        if durability.loading.is_some()
+            || self.state.replication.full_sync.is_some()
+            || self.state.now.monotonic_us < durability.facts.retry_us
+        {
             return;
         }
         if self.state.durability.facts.rewrite_scheduled {
@@ -410,7 +416,7 @@ impl State {
         });
         let mut writer = self.rdb_writer(format);
         let mut bytes = Vec::new();
-        self.write_head(&mut writer, Purpose::Save, &mut bytes);
+        self.write_head(&mut writer, Some(Purpose::Save), &mut bytes);
         let (records, complete) = keyspace.snapshot_step(usize::MAX);
         debug_assert!(complete, "a walk without a limit comes to the end");
         bytes.extend(writer.records(records));
@@ -420,6 +426,7 @@ impl State {
 
     /// Gives up the snapshot that is being taken, if there is one.
     pub fn abort_snapshot(&mut self, keyspace: &mut Keyspace) {
+        self.abort_full_sync(keyspace);
         let Some(snapshot) = self.durability.snapshot.take() else { return };
         snapshot.broken.store(true, Ordering::Relaxed);
         let mut in_flight = snapshot.in_flight.len();
@@ -440,20 +447,28 @@ impl State {
         Writer::new(format, self.config.rdbcompression, self.config.rdbchecksum)
     }
 
-    fn write_head(&mut self, writer: &mut Writer, purpose: Purpose, out: &mut Vec<u8>) {
+    /// Writes what a snapshot says about itself; `None`: it is for replicas. While there is a stream, it says where in it
+    /// it is.
+    pub(in crate::server) fn write_head(
+        &mut self,
+        writer: &mut Writer,
+        purpose: Option<Purpose>,
+        out: &mut Vec<u8>,
+    ) {
         writer.begin(out);
         let seconds = (self.now.unix_us / 1_000_000).to_string();
         let used = self.environment.allocated_bytes().to_string();
-        let base: &[u8] = if purpose == Purpose::Rewrite { b"1" } else { b"0" };
-        for (name, value) in [
-            (&b"redis-ver"[..], REDIS_VERSION.as_bytes()),
-            (b"redis-bits", b"64"),
-            (b"ctime", seconds.as_bytes()),
-            (b"used-mem", used.as_bytes()),
-            (b"aof-base", base),
-        ] {
-            writer.aux(out, name, value);
+        writer.aux(out, b"redis-ver", REDIS_VERSION.as_bytes());
+        writer.aux(out, b"redis-bits", b"64");
+        writer.aux(out, b"ctime", seconds.as_bytes());
+        writer.aux(out, b"used-mem", used.as_bytes());
+        if let Some(position) = self.stream_position() {
+            writer.aux(out, b"repl-stream-db", position.db.to_string().as_bytes());
+            writer.aux(out, b"repl-id", position.replid.as_bytes());
+            writer.aux(out, b"repl-offset", position.offset.to_string().as_bytes());
         }
+        let base: &[u8] = if purpose == Some(Purpose::Rewrite) { b"1" } else { b"0" };
+        writer.aux(out, b"aof-base", base);
     }
 
     /// Where the snapshot is.

@@ -130,7 +130,7 @@ impl State {
             format!("Can't open the append-only file: {}", crate::net::os_text(&error))
         })?;
         self.durability.log = Some(Log::new(file, len, ending.next_block, self.config.appendfsync));
-        self.effects.on = true;
+        self.apply_effect_readers();
         self.effects.forget_selected();
         Ok(())
     }
@@ -140,7 +140,7 @@ impl State {
         let mut log = Log::new(file, 0, 0, self.config.appendfsync);
         log.write_line(Line::Open(0));
         self.durability.log = Some(log);
-        self.effects.on = true;
+        self.apply_effect_readers();
     }
 
     /// Bytes in the files of the log: what a rewrite is measured by.

@@ -9,8 +9,6 @@ use crate::keyspace::Database;
 use crate::server::pubsub::Kind;
 use crate::server::{Pause, PauseKind, TurnWork};
 
-/// The name of no replication stream.
-const NO_REPLID: &str = "0000000000000000000000000000000000000000";
 /// Keys looked at to tell the mean TTL of a database.
 const TTL_SAMPLES: usize = 32;
 
@@ -69,7 +67,11 @@ pub(super) fn stats(view: &View<'_>, text: &mut Text) {
         ("instantaneous_output_repl_kbps", &"0.00"),
         ("rejected_connections", &stats.rejected_connections),
     ]);
-    text.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
+    text.fields(&[
+        ("sync_full", &stats.sync_full),
+        ("sync_partial_ok", &stats.sync_partial_ok),
+        ("sync_partial_err", &stats.sync_partial_err),
+    ]);
     keys_found_and_gone(view, text);
     for (name, kind) in [
         ("pubsub_channels", Kind::Channel),
@@ -164,22 +166,6 @@ fn turn_work(view: &View<'_>, work: &TurnWork) -> String {
         work.writes,
         work.bytes_written,
     )
-}
-
-pub(super) fn replication(view: &View<'_>, text: &mut Text) {
-    text.fields(&[
-        ("role", &"master"),
-        ("connected_slaves", &0),
-        ("master_failover_state", &"no-failover"),
-        ("master_replid", &view.state.replication.history.replid),
-        ("master_replid2", &NO_REPLID),
-        ("master_repl_offset", &0),
-        ("second_repl_offset", &-1),
-        ("repl_backlog_active", &0),
-        ("repl_backlog_size", &view.state.config.repl_backlog_size),
-        ("repl_backlog_first_byte_offset", &0),
-        ("repl_backlog_histlen", &0),
-    ]);
 }
 
 /// `db0:keys=1,expires=0,avg_ttl=0`

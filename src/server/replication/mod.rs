@@ -4,17 +4,41 @@
 //! |---|---|
 //! | `history` | names of histories, and how far this server is in its own |
 //! | `backlog` | the latest bytes of the stream, once for all replicas |
+//! | `stream` | from the effects of a turn to the outputs of the replicas |
+//! | `replica` | what a master knows of a replica |
+//! | `attach` | a client becomes a replica: partial or full synchronization |
+//! | `full_sync`, `sync_sink` | all data to those who need them |
+//! | `acks` | `REPLCONF ACK`, and who waits for it: `WAIT`, `WAITAOF` |
+//! | `position` | where the data is in the history, across a restart |
+//! | `cron` | what happens by the clock |
+//! | `failover` | `FAILOVER`: master and replica change places |
 //! | `link` | the other side: this server as the replica of a master |
 
+mod acks;
+mod attach;
 pub mod backlog;
+mod cron;
+mod failover;
+mod full_sync;
 pub mod history;
 pub mod link;
+mod position;
+pub mod replica;
+mod stream;
+mod sync_sink;
+#[cfg(test)]
+mod tests;
 
+pub use acks::{AckWaiter, Wanted};
 pub use backlog::Backlog;
+pub use failover::Failover;
+pub use full_sync::FullSync;
 pub use history::{History, ReplId};
 pub use link::Link;
+pub use position::Position;
 
 use super::{Environment, State};
+use crate::net::Token;
 
 /// Whom this server follows.
 #[derive(Debug, Default)]
@@ -37,12 +61,43 @@ pub struct Replication {
     pub backlog: Option<Backlog>,
     /// On a replica: the database that the stream is in.
     pub stream_db: usize,
+    /// The replicas, in the order in which they came.
+    pub replicas: Vec<Token>,
+    /// The full synchronization that is going on.
+    pub full_sync: Option<Box<FullSync>>,
+    /// Clients whose `WAIT` or `WAITAOF` is not answered yet.
+    pub waiters: Vec<AckWaiter>,
+    /// A `FAILOVER` that is going on.
+    pub failover: Option<Failover>,
+    /// How far the stream may leave.
+    gate: stream::StreamGate,
+    /// At the end of the turn all replicas are asked to acknowledge.
+    acks_wanted: bool,
+    /// Monotonic time since when there is no replica.
+    alone_since_us: Option<u64>,
+    /// When the cron of replication runs next, and how often it has run.
+    next_cron_us: u64,
+    cron_runs: u64,
 }
 
 impl Replication {
     /// A master without replicas.
     pub(super) fn new(replid: ReplId) -> Self {
-        Self { role: Role::Master, history: History::new(replid), backlog: None, stream_db: 0 }
+        Self {
+            role: Role::Master,
+            history: History::new(replid),
+            backlog: None,
+            stream_db: 0,
+            replicas: Vec::new(),
+            full_sync: None,
+            waiters: Vec::new(),
+            failover: None,
+            gate: stream::StreamGate::default(),
+            acks_wanted: false,
+            alone_since_us: None,
+            next_cron_us: 0,
+            cron_runs: 0,
+        }
     }
 
     /// Whether the server follows nobody.
@@ -71,14 +126,5 @@ impl State {
         if let Some(backlog) = &mut self.replication.backlog {
             backlog.append(bytes);
         }
-    }
-
-    /// Closes the connections of all replicas.
-    pub fn disconnect_replicas(&mut self) {}
-
-    /// Makes the backlog, if there is none.
-    pub fn make_backlog(&mut self) {
-        let offset = self.replication.history.offset;
-        self.replication.backlog.get_or_insert_with(|| Backlog::new(offset));
     }
 }

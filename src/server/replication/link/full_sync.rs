@@ -15,7 +15,7 @@ use crate::net::Token;
 use crate::persistence::rdb::Reader;
 use crate::server::Server;
 use crate::server::durability::{Target, store_events};
-use crate::server::replication::{Backlog, History, ReplId};
+use crate::server::replication::{History, ReplId};
 
 /// Data that is coming in.
 pub struct Transfer {
@@ -152,8 +152,9 @@ impl Server {
             Ok(false) => {}
             Ok(true) => self.all_data_is_here(),
             Err(error) => {
-                let message =
-                    format!("Failed trying to load the MASTER synchronization DB from socket: {error}");
+                let message = format!(
+                    "Failed trying to load the MASTER synchronization DB from socket: {error}"
+                );
                 self.state.give_up_sync(&message);
                 *bytes = &[];
             }
@@ -174,6 +175,7 @@ impl Server {
             Level::Notice,
             format_args!("MASTER <-> REPLICA sync: Swapping active DB with loaded DB"),
         );
+        state.abort_full_sync(served);
         state.disconnect_replicas();
         served.adopt(keyspace);
         state.all_keys_changed(served);
@@ -181,8 +183,7 @@ impl Server {
             state.environment.discard(Box::new(garbage));
         }
         state.replication.stream_db = 0;
-        state.replication.history = History { offset, ..History::new(replid) };
-        state.replication.backlog = Some(Backlog::new(offset));
+        state.adopt_history(History { offset, ..History::new(replid) });
         state.dirty += 1; // the last snapshot is of other data
         state.durability.facts.keys_loaded = target.keys;
         state.replace_log();
@@ -199,7 +200,9 @@ impl State {
         match frame {
             Frame::Left(bytes) => self.log(
                 Level::Notice,
-                format_args!("MASTER <-> REPLICA sync: receiving {bytes} bytes from master to parser"),
+                format_args!(
+                    "MASTER <-> REPLICA sync: receiving {bytes} bytes from master to parser"
+                ),
             ),
             Frame::Mark(_) => self.log(
                 Level::Notice,

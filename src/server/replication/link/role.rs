@@ -73,11 +73,13 @@ impl State {
     pub(in crate::server) fn apply_role(&mut self, keyspace: &mut Keyspace) {
         let is_master = self.replication.is_master();
         keyspace.expiry_frozen = !is_master || self.pause.is_some();
+        self.apply_effect_readers();
     }
 
     /// What this server has done as a master so far is a part of the history that it leaves.
     fn end_own_stream(&mut self) {
         self.effects.settle();
+        self.add_effects_to_log();
     }
 
     /// Ends the connection to the master, if there is one.
@@ -99,5 +101,6 @@ impl State {
         for token in waiting {
             self.unblock_client(token, Unblock::Error(UNBLOCKED));
         }
+        self.unblock_all_acks(UNBLOCKED);
     }
 }

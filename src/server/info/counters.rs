@@ -9,8 +9,6 @@ use crate::keyspace::Database;
 use crate::server::pubsub::Kind;
 use crate::server::{Pause, PauseKind, TurnWork};
 
-/// The name of no replication stream.
-const NO_REPLID: &str = "0000000000000000000000000000000000000000";
 /// Keys looked at to tell the mean TTL of a database.
 const TTL_SAMPLES: usize = 32;
 
@@ -167,14 +165,18 @@ fn turn_work(view: &View<'_>, work: &TurnWork) -> String {
 }
 
 pub(super) fn replication(view: &View<'_>, text: &mut Text) {
+    let link = view.state.link();
+    text.field("role", if link.is_some() { "slave" } else { "master" });
+    if let Some(link) = link {
+        super::replica::of_link(view, link, text);
+    }
     text.fields(&[
-        ("role", &"master"),
         ("connected_slaves", &0),
         ("master_failover_state", &"no-failover"),
         ("master_replid", &view.state.replication.history.replid),
-        ("master_replid2", &NO_REPLID),
-        ("master_repl_offset", &0),
-        ("second_repl_offset", &-1),
+        ("master_replid2", &view.state.replication.history.replid2),
+        ("master_repl_offset", &view.state.replication.history.offset),
+        ("second_repl_offset", &view.state.replication.history.second_offset),
         ("repl_backlog_active", &0),
         ("repl_backlog_size", &view.state.config.repl_backlog_size),
         ("repl_backlog_first_byte_offset", &0),

@@ -136,7 +136,12 @@ impl Link {
 
     /// Whole seconds since the last bytes from the master, while the link is up.
     pub fn silent_s(&self, now_us: u64) -> Option<u64> {
-        self.is_up().then(|| now_us.saturating_sub(self.last_io_us) / 1_000_000)
+        self.is_up().then(|| self.sync_silent_s(now_us))
+    }
+
+    /// Whole seconds since the last bytes from the master, whatever state the link is in.
+    pub fn sync_silent_s(&self, now_us: u64) -> u64 {
+        now_us.saturating_sub(self.last_io_us) / 1_000_000
     }
 
     /// Whole seconds since the link is down, if it was ever up.

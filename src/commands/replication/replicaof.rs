@@ -14,8 +14,8 @@ const SYNTAX: &str = "<host port | NO ONE>";
 const SUMMARY: &str = "Configures a server as replica of another, or promotes it to a master.";
 
 /// The row of `REPLICAOF`.
-pub const REPLICAOF: Command = command("replicaof", Exactly(3), FLAGS, &[], replicaof)
-    .docs("5.0.0", SYNTAX, "O(1)", SUMMARY);
+pub const REPLICAOF: Command =
+    command("replicaof", Exactly(3), FLAGS, &[], replicaof).docs("5.0.0", SYNTAX, "O(1)", SUMMARY);
 
 /// The row of `SLAVEOF`.
 pub const SLAVEOF: Command = command("slaveof", Exactly(3), FLAGS, &[], replicaof).docs(
@@ -66,10 +66,8 @@ fn follow_nobody(ctx: &mut Ctx<'_>) {
     }
     ctx.server.follow_nobody(ctx.db.keyspace);
     let client = describe(ctx.server, ctx.client());
-    ctx.server.log(
-        Level::Notice,
-        format_args!("MASTER MODE enabled (user request from '{client}')"),
-    );
+    ctx.server
+        .log(Level::Notice, format_args!("MASTER MODE enabled (user request from '{client}')"));
 }
 
 fn address(host: &[u8], port: &[u8]) -> Result<MasterAddress, CommandError> {

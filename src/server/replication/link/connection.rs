@@ -43,7 +43,9 @@ impl Server {
                 Phase::Handshake { .. } => self.state.hear_handshake(&mut bytes, &self.keyspace),
                 Phase::FullSync { .. } => self.take_data(&mut bytes),
                 Phase::Streaming { .. } => return self.take_stream(bytes),
-                Phase::Waiting { .. } | Phase::Resolving { .. } | Phase::Connecting { .. } => return,
+                Phase::Waiting { .. } | Phase::Resolving { .. } | Phase::Connecting { .. } => {
+                    return;
+                }
             }
         }
     }
@@ -129,7 +131,8 @@ impl State {
         number: u64,
         addresses: io::Result<Vec<SocketAddr>>,
     ) {
-        let asked = |link: &Link| matches!(link.phase, Phase::Resolving { number: n } if n == number);
+        let asked =
+            |link: &Link| matches!(link.phase, Phase::Resolving { number: n } if n == number);
         if !self.link().is_some_and(asked) {
             return;
         }
@@ -138,7 +141,9 @@ impl State {
                 addresses.reverse(); // the last is tried first
                 self.try_address(addresses);
             }
-            Ok(_) => self.give_up(Level::Warning, "Unable to connect to MASTER: no address", RETRY_US),
+            Ok(_) => {
+                self.give_up(Level::Warning, "Unable to connect to MASTER: no address", RETRY_US)
+            }
             Err(error) => {
                 let message = format!("Unable to connect to MASTER: {error}");
                 self.give_up(Level::Warning, &message, RETRY_US);
@@ -289,10 +294,7 @@ impl State {
             let message = "Master accepted a partial resynchronization that nobody asked for";
             return self.give_up(Level::Warning, message, RETRY_US);
         }
-        self.log(
-            Level::Notice,
-            format_args!("Successful partial resynchronization with master."),
-        );
+        self.log(Level::Notice, format_args!("Successful partial resynchronization with master."));
         if let Some(replid) = replid.filter(|&replid| replid != self.replication.history.replid) {
             self.log(Level::Warning, format_args!("Master replication ID changed to {replid}"));
             self.replication.history.shift(replid);

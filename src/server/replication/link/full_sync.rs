@@ -152,8 +152,9 @@ impl Server {
             Ok(false) => {}
             Ok(true) => self.all_data_is_here(),
             Err(error) => {
-                let message =
-                    format!("Failed trying to load the MASTER synchronization DB from socket: {error}");
+                let message = format!(
+                    "Failed trying to load the MASTER synchronization DB from socket: {error}"
+                );
                 self.state.give_up_sync(&message);
                 *bytes = &[];
             }
@@ -199,7 +200,9 @@ impl State {
         match frame {
             Frame::Left(bytes) => self.log(
                 Level::Notice,
-                format_args!("MASTER <-> REPLICA sync: receiving {bytes} bytes from master to parser"),
+                format_args!(
+                    "MASTER <-> REPLICA sync: receiving {bytes} bytes from master to parser"
+                ),
             ),
             Frame::Mark(_) => self.log(
                 Level::Notice,

@@ -145,7 +145,8 @@ impl Handshake {
 
     /// The answer to `PING` is there: everything up to `PSYNC` goes out at once.
     fn greet(&mut self, line: &[u8], text: &str) -> Result<Progress, Failed> {
-        const MENDABLE: [&[u8]; 4] = [b"+", b"-NOAUTH", b"-NOPERM", b"-ERR operation not permitted"];
+        const MENDABLE: [&[u8]; 4] =
+            [b"+", b"-NOAUTH", b"-NOPERM", b"-ERR operation not permitted"];
         if !MENDABLE.iter().any(|start| line.starts_with(start)) {
             return warning(format!("Error reply to PING from master: '{text}'"));
         }
@@ -214,9 +215,9 @@ fn answer(line: &[u8], text: &str) -> Result<Answer, Failed> {
         Some(b"-NOMASTERLINK" | b"-LOADING") => notice(format!(
             "Master is currently unable to PSYNC but should be in the future: {text}"
         )),
-        Some(word) if word.starts_with(b"-ERR") => notice(format!(
-            "Master does not support PSYNC or is in error state (reply: {text})"
-        )),
+        Some(word) if word.starts_with(b"-ERR") => {
+            notice(format!("Master does not support PSYNC or is in error state (reply: {text})"))
+        }
         _ => warning(format!("Unexpected reply to PSYNC from master: {text}")),
     }
 }
@@ -226,7 +227,11 @@ mod tests {
     use super::*;
 
     /// What the replica sends and notes, and the answer, when the master says `lines`, cut into pieces of `size` bytes.
-    fn talk(greeting: Greeting, lines: &str, size: usize) -> (String, String, Result<Answer, String>) {
+    fn talk(
+        greeting: Greeting,
+        lines: &str,
+        size: usize,
+    ) -> (String, String, Result<Answer, String>) {
         let (mut handshake, mut sent) = Handshake::begin(greeting);
         let mut notes = Vec::new();
         for mut piece in lines.as_bytes().chunks(size) {
@@ -299,7 +304,9 @@ mod tests {
         };
         let lines = "-NOAUTH Authentication required.\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n-ERR Unrecognized REPLCONF option: version\r\n";
         let (sent, notes, answer) = talk(greeting.clone(), &format!("{lines}+CONTINUE\r\n"), 5);
-        assert!(sent.contains("AUTH u p\n") && sent.contains("REPLCONF ip-address replica.example"));
+        assert!(
+            sent.contains("AUTH u p\n") && sent.contains("REPLCONF ip-address replica.example")
+        );
         assert!(sent.ends_with(&format!("PSYNC {} 100", id(b'b'))));
         assert!(notes.contains("Master does not understand REPLCONF version: -ERR Unrecognized"));
         assert_eq!(answer, Ok(Answer::Continue(None)));

@@ -53,7 +53,9 @@ impl Announcement {
 fn parse(line: &[u8]) -> Result<Frame, String> {
     let text = String::from_utf8_lossy(line);
     match line {
-        [b'-', ..] => Err(format!("MASTER aborted replication with an error: {}", text.escape_debug())),
+        [b'-', ..] => {
+            Err(format!("MASTER aborted replication with an error: {}", text.escape_debug()))
+        }
         [b'$', b'E', b'O', b'F', b':', mark @ ..] => {
             <[u8; MARK_LEN]>::try_from(mark).map(Frame::Mark).map_err(|_| bad_protocol(line))
         }
@@ -93,7 +95,10 @@ mod tests {
         let mark = [b'm'; MARK_LEN];
         let marked = [b"\n\n$EOF:", &mark[..], b"\r\nREDIS"].concat();
         for size in 1..marked.len() {
-            assert_eq!(read(b"\n\n\n$123\r\nREDIS", size), Ok((Some(Frame::Left(123)), b"REDIS".to_vec())));
+            assert_eq!(
+                read(b"\n\n\n$123\r\nREDIS", size),
+                Ok((Some(Frame::Left(123)), b"REDIS".to_vec()))
+            );
             assert_eq!(read(&marked, size), Ok((Some(Frame::Mark(mark)), b"REDIS".to_vec())));
             assert_eq!(read(b"\n\n$12", size), Ok((None, Vec::new())));
         }
@@ -102,8 +107,12 @@ mod tests {
     #[test]
     fn what_is_no_announcement_is_refused() {
         let error = |bytes: &[u8]| read(bytes, 100).unwrap_err();
-        assert!(error(b"-ERR no\r\n").starts_with("MASTER aborted replication with an error: -ERR no"));
-        for bytes in [&b"+OK\r\n"[..], b"$\r\n", b"$-1\r\n", b"$1x\r\n", b"$EOF:abc\r\n", &[b'x'; 2000]] {
+        assert!(
+            error(b"-ERR no\r\n").starts_with("MASTER aborted replication with an error: -ERR no")
+        );
+        for bytes in
+            [&b"+OK\r\n"[..], b"$\r\n", b"$-1\r\n", b"$1x\r\n", b"$EOF:abc\r\n", &[b'x'; 2000]]
+        {
             assert!(error(bytes).starts_with("Bad protocol from MASTER"));
         }
     }

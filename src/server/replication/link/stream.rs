@@ -12,8 +12,8 @@ use crate::log::Level;
 use crate::net::Token;
 use crate::resp::output::Mark;
 use crate::resp::{Args, Limits, Protocol, Reply, RequestParser};
-use crate::server::look_ahead::Ahead;
 use crate::server::Server;
+use crate::server::look_ahead::Ahead;
 
 use super::RETRY_US;
 
@@ -247,7 +247,10 @@ impl Server {
         }
         match failed && selects {
             // Whatever follows would be done to other keys.
-            true => Err("The master uses a database that is not here: see the directive 'databases'".into()),
+            true => {
+                Err("The master uses a database that is not here: see the directive 'databases'"
+                    .into())
+            }
             false => Ok(()),
         }
     }

@@ -421,7 +421,8 @@ fn r13_old_data_is_refused_where_it_is_not_wanted() {
     replica.run("CONFIG SET replica-serve-stale-data no").is("+OK");
     replica.run("GET a").is("$1 1");
     replica.lose();
-    let refusal = "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+    let refusal =
+        "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
     replica.run("GET a").is(refusal);
     replica.run("PING").is(refusal);
     replica.run("INFO replication").starts("$");
@@ -575,7 +576,9 @@ fn a_master_may_go_on_under_another_name() {
 
 #[test]
 fn a_master_that_is_not_ready_is_asked_again() {
-    for answer in ["-NOMASTERLINK Can't SYNC while not connected with my master\r\n", "-LOADING x\r\n"] {
+    for answer in
+        ["-NOMASTERLINK Can't SYNC while not connected with my master\r\n", "-LOADING x\r\n"]
+    {
         let mut replica = Replica::synced(&["SET a 1"]);
         replica.lose();
         replica.connect_again();

@@ -25,6 +25,9 @@ impl Server {
         if self.state.tracking.is_on() {
             self.state.track_before_request(token, reply);
         }
+        if self.state.config.maxmemory > 0 {
+            self.make_room();
+        }
         let start = reply.output.mark();
         let command = match self.state.check(token, args, ahead.command) {
             Ok(id) if self.state.must_wait(token, id) => {
@@ -304,7 +307,7 @@ impl State {
             return error(Some(id), CommandError::Text(text));
         }
         let something_is_refused = self.durability.refuses_something()
-            || self.config.maxmemory > 0
+            || self.eviction.is_short
             || self.config.min_replicas_to_write > 0
             || !self.replication.is_master();
         if something_is_refused && let Some(refusal) = self.refusal(token, id) {
@@ -360,9 +363,7 @@ impl State {
             let text = "NOREPLICAS Not enough good replicas to write.";
             return Some(CommandError::Text(text));
         }
-        let out_of_memory =
-            self.config.maxmemory > 0 && self.needs_memory(token, id) && self.out_of_memory();
-        if out_of_memory {
+        if self.eviction.is_short && self.needs_memory(token, id) {
             return Some(CommandError::OutOfMemory);
         }
         self.refusal_of_replica(token, id)
@@ -401,11 +402,6 @@ impl State {
         let ends = matches!(in_multi, InMulti::Ends | InMulti::Executes);
         let is_queued = self.clients.get(token).transaction.is_some() && !ends;
         is_queued || self.flags_of(token, id).has(DENYOOM)
-    }
-
-    fn out_of_memory(&mut self) -> bool {
-        self.config.maxmemory > 0
-            && self.environment.allocated_bytes() as u64 > self.config.maxmemory
     }
 }
 

@@ -12,6 +12,7 @@ pub mod drive;
 pub mod keyspace;
 pub mod peers;
 pub mod process;
+pub mod proxy;
 pub mod server;
 pub mod strace;
 

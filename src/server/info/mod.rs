@@ -8,6 +8,7 @@ mod commands;
 mod counters;
 mod persistence;
 mod process;
+mod replica;
 mod replication;
 mod text;
 

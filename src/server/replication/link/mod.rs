@@ -136,11 +136,11 @@ impl Link {
 
     /// Whole seconds since the last bytes from the master, while the link is up.
     pub fn silent_s(&self, now_us: u64) -> Option<u64> {
-        self.is_up().then(|| self.quiet_s(now_us))
+        self.is_up().then(|| self.sync_silent_s(now_us))
     }
 
-    /// Whole seconds since the last bytes from the master, or the last try to reach it.
-    pub fn quiet_s(&self, now_us: u64) -> u64 {
+    /// Whole seconds since the last bytes from the master, whatever state the link is in.
+    pub fn sync_silent_s(&self, now_us: u64) -> u64 {
         now_us.saturating_sub(self.last_io_us) / 1_000_000
     }
 

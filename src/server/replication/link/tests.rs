@@ -642,3 +642,16 @@ fn what_was_received_when_the_role_changes_is_dropped() {
     let state = &replica.redis.server.state;
     assert!(matches!(state.link().unwrap().phase, Phase::Connecting { .. }));
 }
+
+#[test]
+fn a_replica_evicts_nothing_by_itself() {
+    let mut replica = Replica::synced(&["SET a 1", "SET b 1"]);
+    replica.run("CONFIG SET maxmemory 100 maxmemory-policy allkeys-lru").is("+OK");
+    replica.redis.world.borrow_mut().allocated_bytes = 1 << 30;
+    replica.redis.advance_ms(1000);
+    replica.hear(&stream(&["SELECT 0", "SET c 1"]));
+    replica.run("DBSIZE").is(":3");
+    replica.run("CONFIG SET replica-ignore-maxmemory no").is("+OK");
+    replica.redis.advance_ms(1000);
+    replica.run("DBSIZE").is(":0");
+}

@@ -7,10 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 use super::handshake::{Answer, Greeting, Handshake, Progress};
 use super::stream::Stream;
 use super::{Link, Phase, RETRY_US, RETRY_US_MAX, STABLE_US};
+use crate::keyspace::Keyspace;
 use crate::log::Level;
 use crate::net::{Connect, Disconnect, Peer, Token};
 use crate::resp::write_request;
-use crate::server::replication::ReplId;
+use crate::server::replication::{Failover, ReplId};
 use crate::server::{Server, State};
 
 /// How often the master is told how far this server is, or that it is there.
@@ -40,7 +41,9 @@ impl Server {
             let Some(link) = self.state.link_mut() else { return };
             link.last_io_us = now_us;
             match &link.phase {
-                Phase::Handshake { .. } => self.state.hear_handshake(&mut bytes, &self.keyspace),
+                Phase::Handshake { .. } => {
+                    self.state.hear_handshake(&mut bytes, &mut self.keyspace);
+                }
                 Phase::FullSync { .. } => self.take_data(&mut bytes),
                 Phase::Streaming { .. } => return self.take_stream(bytes),
                 Phase::Waiting { .. } | Phase::Resolving { .. } | Phase::Connecting { .. } => {
@@ -181,10 +184,13 @@ impl State {
             },
             ip: config.replica_announce_ip.clone(),
             resume: None,
+            fails_over: self.fails_over(),
         };
         let Some(link) = self.link_mut() else { return };
         link.last_io_us = now_us;
-        greeting.resume = (link.resumes && history.1 > 0).then_some(history);
+        // A failover hands over a history, be it empty.
+        let has_history = history.1 > 0 || greeting.fails_over;
+        greeting.resume = (link.resumes && has_history).then_some(history);
         let (handshake, ping) = Handshake::begin(greeting);
         self.set_phase(Phase::Handshake { token, handshake: Box::new(handshake) });
         self.log(Level::Notice, format_args!("Non blocking connect for SYNC fired the event."));
@@ -270,7 +276,12 @@ impl State {
         }
     }
 
-    fn hear_handshake(&mut self, bytes: &mut &[u8], keyspace: &crate::keyspace::Keyspace) {
+    /// Whether the other server is asked to become the master.
+    fn fails_over(&self) -> bool {
+        self.replication.failover.as_ref().is_some_and(Failover::is_in_progress)
+    }
+
+    fn hear_handshake(&mut self, bytes: &mut &[u8], keyspace: &mut Keyspace) {
         let Some(link) = self.link_mut() else { return };
         let Phase::Handshake { token, handshake } = &mut link.phase else { return };
         let (token, progress, notes) = (*token, handshake.feed(bytes), handshake.take_notes());
@@ -280,11 +291,23 @@ impl State {
         match progress {
             Ok(Progress::Wait) => {}
             Ok(Progress::Send(requests)) => self.send_to_master(token, &requests),
-            Ok(Progress::Answered(Answer::FullSync { replid, offset })) => {
-                self.begin_full_sync(token, keyspace, replid, offset);
+            Ok(Progress::Answered(answer)) => {
+                if self.fails_over() {
+                    self.end_failover(keyspace);
+                }
+                match answer {
+                    Answer::FullSync { replid, offset } => {
+                        self.begin_full_sync(token, keyspace, replid, offset);
+                    }
+                    Answer::Continue(replid) => self.go_on(token, replid),
+                }
             }
-            Ok(Progress::Answered(Answer::Continue(replid))) => self.go_on(token, replid),
-            Err(failed) => self.give_up(failed.level, &failed.message, RETRY_US),
+            Err(failed) => {
+                self.give_up(failed.level, &failed.message, RETRY_US);
+                if self.fails_over() {
+                    self.abort_failover(keyspace, "Failover target rejected psync request");
+                }
+            }
         }
     }
 

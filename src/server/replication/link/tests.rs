@@ -655,3 +655,52 @@ fn a_replica_evicts_nothing_by_itself() {
     replica.redis.advance_ms(1000);
     replica.run("DBSIZE").is(":0");
 }
+
+#[test]
+fn what_a_transaction_has_done_before_it_changes_the_role_is_in_the_history() {
+    let mut redis = TestServer::new();
+    redis.server.state.make_backlog();
+    redis.server.state.apply_effect_readers();
+    for line in ["MULTI", "SET a 1", "REPLICAOF 127.0.0.1 7000", "PING", "EXEC"] {
+        redis.run(line);
+    }
+    let offset = redis.server.state.replication.history.offset;
+    assert_eq!(offset, stream(&["SELECT 0", "SET a 1"]).len() as u64);
+    redis.run("CONFIG SET replica-read-only no").is("+OK");
+    redis.run("SET b 1").is("+OK");
+    for line in ["MULTI", "SET c 1", "REPLICAOF NO ONE", "SET d 1", "EXEC"] {
+        redis.run(line);
+    }
+    let after = offset + stream(&["SELECT 0", "SET d 1"]).len() as u64;
+    assert_eq!(redis.server.state.replication.history.offset, after);
+}
+
+#[test]
+fn a_failover_asks_the_replica_to_be_the_master() {
+    let mut replica = Replica::synced(&["SET a 1"]);
+    replica.run("REPLICAOF NO ONE").is("+OK");
+    let server = &mut replica.redis.server;
+    let target = crate::config::MasterAddress { host: "127.0.0.1".into(), port: 7001 };
+    server.state.begin_failover(&mut server.keyspace, Some(target), Some(0), true);
+    server.failover_some();
+    let replid = server.state.replication.history.replid;
+    let psync = replica.connect_again();
+    assert_eq!(psync, format!("*4 $5 PSYNC $40 {replid} $4 1001 $8 FAILOVER"));
+    replica.hear(b"+CONTINUE\r\n");
+    assert!(replica.is_up() && replica.redis.server.state.replication.failover.is_none());
+    assert!(replica.redis.server.state.pause.is_none());
+}
+
+#[test]
+fn a_failover_that_is_rejected_leaves_the_master_what_it_was() {
+    let mut replica = Replica::synced(&["SET a 1"]);
+    replica.run("REPLICAOF NO ONE").is("+OK");
+    let server = &mut replica.redis.server;
+    let target = crate::config::MasterAddress { host: "127.0.0.1".into(), port: 7001 };
+    server.state.begin_failover(&mut server.keyspace, Some(target), Some(0), true);
+    server.failover_some();
+    replica.connect_again();
+    replica.hear(b"-ERR no\r\n");
+    assert!(replica.redis.server.state.link().is_none());
+    replica.run("SET b 1").is("+OK");
+}

@@ -6,8 +6,9 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mini_redis::keyspace::ValueRef;
 use mini_redis::persistence::rdb::{
-    Encoder, Event, Format, Key, Limits, Reader, Recency, ValueRef, Writer, dump, restore,
+    Encoder, Event, Format, Key, Limits, Reader, Recency, Writer, dump, restore,
 };
 use mini_redis::types::limits::PackedLimits;
 use mini_redis::types::list::NodeLimit;

@@ -5,7 +5,6 @@ use crate::config::KeyspaceEvents;
 use crate::persistence::rdb::{self, Encoder, Key, Problem};
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
-use crate::server::with_rdb_value;
 
 const BAD_PAYLOAD: CommandError =
     CommandError::Text("ERR DUMP payload version or checksum are wrong");
@@ -21,7 +20,7 @@ pub(super) fn dump(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let mut encoder = Encoder::new(ctx.server.config.rdbcompression);
     let database = ctx.db.database();
     let value = database.value(database.entry(slot));
-    let payload = with_rdb_value(value, |value| rdb::dump(value, &mut encoder));
+    let payload = rdb::dump(value, &mut encoder);
     ctx.reply.bulk(&payload);
     Ok(())
 }

@@ -3,9 +3,9 @@
 //! Packed forms are copied as they are, where the format has them. What is no packed form is the number of its elements,
 //! then the elements: a table's as a scan gives them, a sorted set's from the highest score down, as Redis does.
 
-use super::ValueRef;
 use super::encoder::{Encoder, length};
 use super::format::{FieldForm, Format, node, type_number};
+use crate::keyspace::ValueRef;
 use crate::types::hash::{Field, HashRef};
 use crate::types::list::{Block, ListRef};
 use crate::types::listpack;
@@ -128,8 +128,10 @@ impl ValueWriter {
 
     fn write_at_once(&self, value: ValueRef<'_>, encoder: &mut Encoder, out: &mut Vec<u8>) {
         match value {
-            ValueRef::String(bytes)
-            | ValueRef::Set(SetRef::Intset(bytes) | SetRef::Packed(bytes))
+            ValueRef::String(string) => {
+                encoder.string(out, string.bytes(&mut itoa::Buffer::new()));
+            }
+            ValueRef::Set(SetRef::Intset(bytes) | SetRef::Packed(bytes))
             | ValueRef::SortedSet(SortedSetRef::Packed(bytes))
             | ValueRef::Hash(HashRef::Packed(bytes)) => encoder.string(out, bytes),
             ValueRef::Hash(hash @ HashRef::PackedEx(_)) if self.layout == Layout::Pairs => {

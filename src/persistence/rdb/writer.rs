@@ -2,7 +2,8 @@
 
 use super::checksum::Checksum;
 use super::encoder::{Encoder, length};
-use super::{Format, ValueRef, ValueWriter, format};
+use super::{Format, ValueWriter, format};
+use crate::keyspace::ValueRef;
 
 /// How long ago or how often a key was used, for files that are to keep it.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

@@ -5,8 +5,6 @@ use bytes::Bytes;
 use crate::keyspace::{Expiry, Keyspace, NewString};
 use crate::persistence::rdb::{Event, Key, Limits, Reader, Value};
 use crate::server::{Server, State};
-use crate::types::limits::PackedLimits;
-use crate::types::list::NodeLimit;
 
 /// Strings from here on keep the memory they were read into.
 const SHARED_LEN_MIN: usize = 1024;
@@ -19,16 +17,12 @@ pub(super) fn is_snapshot(bytes: &[u8]) -> bool {
 impl State {
     /// What decides the form of collections that are read.
     pub fn rdb_limits(&self, keyspace: &Keyspace) -> Limits {
-        let config = &self.config;
-        let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        let packed =
-            |entries, value| PackedLimits { entries: size(entries), value_bytes: size(value) };
         Limits {
-            list: NodeLimit::new(i64::from(config.list_max_listpack_size)),
-            set_intset_entries: size(config.set_max_intset_entries),
-            set: packed(config.set_max_listpack_entries, config.set_max_listpack_value),
-            sorted_set: packed(config.zset_max_listpack_entries, config.zset_max_listpack_value),
-            hash: packed(config.hash_max_listpack_entries, config.hash_max_listpack_value),
+            list: self.list_limit(),
+            set_intset_entries: self.set_intset_entries(),
+            set: self.set_packed(),
+            sorted_set: self.zset_packed(),
+            hash: self.hash_packed(),
             hash_key: keyspace.hash_key(),
             now_ms: self.now.unix_ms(),
         }

@@ -27,7 +27,6 @@ use std::sync::Arc;
 
 pub use load::Loading;
 pub use schedule::SnapshotFacts;
-pub use sink::with_rdb_value;
 pub use snapshot::{Purpose, Snapshot};
 
 use crate::persistence::aof::{Log, Manifest};

@@ -1,7 +1,7 @@
 //! Keys of a snapshot as RDB records.
 
 use crate::keyspace::{Database, Entry, SnapshotSink, ValueRef};
-use crate::persistence::rdb::{self, Format, Recency, Writer};
+use crate::persistence::rdb::{Format, Recency, Writer};
 
 /// The records of one database.
 pub(super) struct RdbSink {
@@ -27,10 +27,8 @@ impl SnapshotSink for RdbSink {
             let (keys, expiring) = (self.keys as u64, self.expiring as u64);
             self.writer.select_db(&mut self.out, self.db as u64, keys, expiring);
         }
-        with_rdb_value(value, |value| {
-            let expire_at_ms = entry.expire_at_ms();
-            self.writer.key(&mut self.out, entry.key(), value, expire_at_ms, Recency::Unknown);
-        });
+        let expire_at_ms = entry.expire_at_ms();
+        self.writer.key(&mut self.out, entry.key(), value, expire_at_ms, Recency::Unknown);
     }
 
     fn len(&self) -> usize {
@@ -39,18 +37,5 @@ impl SnapshotSink for RdbSink {
 
     fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out)
-    }
-}
-
-/// Calls `use_it` with a value in the words of the RDB codec.
-pub fn with_rdb_value<R>(value: ValueRef<'_>, use_it: impl FnOnce(rdb::ValueRef<'_>) -> R) -> R {
-    match value {
-        ValueRef::String(string) => {
-            use_it(rdb::ValueRef::String(string.bytes(&mut itoa::Buffer::new())))
-        }
-        ValueRef::List(list) => use_it(rdb::ValueRef::List(list)),
-        ValueRef::Set(set) => use_it(rdb::ValueRef::Set(set)),
-        ValueRef::SortedSet(sorted_set) => use_it(rdb::ValueRef::SortedSet(sorted_set)),
-        ValueRef::Hash(hash) => use_it(rdb::ValueRef::Hash(hash)),
     }
 }

@@ -11,7 +11,7 @@ mod notices;
 mod object;
 mod value;
 
-pub use access::AccessPolicy;
+pub use access::{AccessPolicy, Recency};
 pub use collection::{Changed, Collection};
 pub use database::{Attributes, Candidate, Database, Detached, HashKey, Name, SnapshotSink, Sweep};
 pub use db::{Db, Expiry};
@@ -128,6 +128,11 @@ impl Keyspace {
         self.now_ms = if self.loading { 0 } else { now_ms };
         self.wall_ms = now_ms;
         self.lru_clock = access::lru_clock(now_ms);
+    }
+
+    /// What files say of keys is of this time, in Unix milliseconds.
+    pub fn wall_ms(&self) -> i64 {
+        self.wall_ms
     }
 
     /// Number of databases.

@@ -61,7 +61,6 @@ pub use watch::{Watch, WatchedKeys};
 use crate::clock::Now;
 use crate::commands::{Registry, TABLES};
 use crate::config::Config;
-use crate::config::value::MaxmemoryPolicy;
 use crate::keyspace::Keyspace;
 use crate::log::Level;
 use crate::net::{Actions, Close, LoopStats, Token};
@@ -247,10 +246,7 @@ impl State {
 
     /// Hands the directives that others act on to them.
     pub fn apply_config(&mut self, keyspace: &mut Keyspace) {
-        keyspace.policy.lfu = matches!(
-            self.config.maxmemory_policy,
-            MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
-        );
+        keyspace.policy.lfu = self.config.maxmemory_policy.is_lfu();
         keyspace.policy.log_factor = self.config.lfu_log_factor;
         keyspace.policy.decay_minutes = self.config.lfu_decay_time;
         self.apply_notice_config(keyspace);

@@ -35,7 +35,7 @@ pub use error::{Error, Problem};
 pub use format::{Family, Format, Version};
 pub use reader::{Event, Key, Reader};
 pub use write_value::ValueWriter;
-pub use writer::{KeyWriter, Recency, Writer};
+pub use writer::{KeyWriter, Writer};
 
 use crate::keyspace::{StringValue, ValueRef};
 use crate::types::hash::{Hash, HashLimits};

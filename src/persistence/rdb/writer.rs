@@ -3,19 +3,7 @@
 use super::checksum::Checksum;
 use super::encoder::{Encoder, length};
 use super::{Format, ValueWriter, format};
-use crate::keyspace::ValueRef;
-
-/// How long ago or how often a key was used, for files that are to keep it.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Recency {
-    /// Not written.
-    #[default]
-    Unknown,
-    /// Seconds since the last access, under an LRU policy.
-    IdleSeconds(u64),
-    /// Access frequency, under an LFU policy.
-    Frequency(u8),
-}
+use crate::keyspace::{Recency, ValueRef};
 
 /// Writes a file: [`begin`](Self::begin), then databases with their keys, then [`end`](Self::end). Each call adds to
 /// `out`, which nobody else may add to.

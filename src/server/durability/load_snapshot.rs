@@ -79,7 +79,7 @@ impl Server {
 impl crate::keyspace::Db<'_> {
     /// Stores a key that was read.
     pub fn store(&mut self, key: Key) {
-        let Key { name, value, expire_at_ms, .. } = key;
+        let Key { name, value, expire_at_ms, recency } = key;
         let expiry = expire_at_ms.map_or(Expiry::Clear, Expiry::At);
         match value {
             Value::String(bytes) if bytes.len() >= SHARED_LEN_MIN => {
@@ -91,5 +91,6 @@ impl crate::keyspace::Db<'_> {
             Value::SortedSet(sorted_set) => self.set_collection(&name, sorted_set, expiry),
             Value::Hash(hash) => self.set_collection(&name, hash, expiry),
         }
+        self.recall(&name, recency);
     }
 }

@@ -1,7 +1,7 @@
 //! Keys of a snapshot as RDB records.
 
-use crate::keyspace::{Database, Entry, SnapshotSink, ValueRef};
-use crate::persistence::rdb::{Format, Recency, Writer};
+use crate::keyspace::{AccessPolicy, Database, Entry, Recency, SnapshotSink, ValueRef};
+use crate::persistence::rdb::{Format, Writer};
 
 /// The records of one database.
 pub(super) struct RdbSink {
@@ -10,14 +10,22 @@ pub(super) struct RdbSink {
     db: usize,
     keys: usize,
     expiring: usize,
+    /// How to read access clocks, and at which time, if they are to be written.
+    access: Option<(AccessPolicy, i64)>,
 }
 
 impl RdbSink {
-    pub fn new(db: usize, database: &Database, format: Format, compresses: bool) -> Self {
+    pub fn new(
+        db: usize,
+        database: &Database,
+        format: Format,
+        compresses: bool,
+        access: Option<(AccessPolicy, i64)>,
+    ) -> Self {
         // The checksum is over all databases: whoever puts the records together makes it.
         let writer = Writer::new(format, compresses, false);
         let (keys, expiring) = (database.len(), database.keys_with_expiry());
-        Self { writer, out: Vec::new(), db, keys, expiring }
+        Self { writer, out: Vec::new(), db, keys, expiring, access }
     }
 }
 
@@ -28,7 +36,10 @@ impl SnapshotSink for RdbSink {
             self.writer.select_db(&mut self.out, self.db as u64, keys, expiring);
         }
         let expire_at_ms = entry.expire_at_ms();
-        self.writer.key(&mut self.out, entry.key(), value, expire_at_ms, Recency::Unknown);
+        let recency = self
+            .access
+            .map_or(Recency::Unknown, |(policy, now_ms)| policy.recency(entry.access(), now_ms));
+        self.writer.key(&mut self.out, entry.key(), value, expire_at_ms, recency);
     }
 
     fn len(&self) -> usize {

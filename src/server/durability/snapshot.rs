@@ -191,10 +191,7 @@ impl Server {
             true => Format::Redis12,
             false => Format::Redis10,
         };
-        let compresses = state.config.rdbcompression;
-        keyspace.begin_snapshot(|db, database| {
-            Box::new(RdbSink::new(db, database, format, compresses))
-        });
+        state.begin_records(keyspace, format);
         let mut writer = state.rdb_writer(format);
         let mut head = Vec::new();
         state.write_head(&mut writer, purpose, &mut head);
@@ -398,10 +395,7 @@ impl State {
     /// All data as a snapshot. No other may be running.
     pub fn snapshot_bytes(&mut self, keyspace: &mut Keyspace) -> Vec<u8> {
         let format = if keyspace.has_field_expiry() { Format::Redis12 } else { Format::Redis10 };
-        let compresses = self.config.rdbcompression;
-        keyspace.begin_snapshot(|db, database| {
-            Box::new(RdbSink::new(db, database, format, compresses))
-        });
+        self.begin_records(keyspace, format);
         let mut writer = self.rdb_writer(format);
         let mut bytes = Vec::new();
         self.write_head(&mut writer, Purpose::Save, &mut bytes);
@@ -428,6 +422,16 @@ impl State {
         while !keyspace.snapshot_step(usize::MAX).1 {}
         // It is overwritten by the next one if it stays.
         let _ = self.environment.disk().remove(&snapshot.temporary);
+    }
+
+    /// Begins a snapshot as RDB records. None may be running.
+    fn begin_records(&self, keyspace: &mut Keyspace, format: Format) {
+        let (config, policy) = (&self.config, self.config.maxmemory_policy);
+        let keeps_access = policy.is_lru() || policy.is_lfu();
+        let access = keeps_access.then(|| (keyspace.policy, keyspace.wall_ms()));
+        keyspace.begin_snapshot(|db, database| {
+            Box::new(RdbSink::new(db, database, format, config.rdbcompression, access))
+        });
     }
 
     fn rdb_writer(&self, format: Format) -> Writer {

@@ -278,6 +278,35 @@ fn d34_t04_a_key_that_is_due_meanwhile_is_not_there_after_a_restart() {
     redis.run("TTL b").is(":500");
 }
 
+#[test]
+fn a_snapshot_keeps_when_or_how_often_keys_were_used() {
+    for (policy, question) in
+        [("allkeys-lru", "OBJECT IDLETIME a"), ("volatile-lfu", "OBJECT FREQ a")]
+    {
+        let disk = MemoryDisk::default();
+        let start = || {
+            let mut redis = TestServer::on_disk(&disk, |config| {
+                config.appendonly = false;
+                config.dir = "data".into();
+            });
+            redis.run(&format!("CONFIG SET maxmemory-policy {policy}")).is("+OK");
+            redis.server.open_files().expect("the files are sound");
+            while redis.server.state.durability.loading.is_some() {
+                redis.advance_ms(1);
+            }
+            redis
+        };
+        let mut redis = start();
+        redis.run("SET a 1").is("+OK");
+        (0..9).for_each(|_| redis.run("GET a").is("$1 1"));
+        redis.advance_ms(55_000);
+        let expected = redis.run(question).0;
+        redis.run("SAVE").is("+OK");
+        drop(redis);
+        start().run(question).is(&expected);
+    }
+}
+
 /// Two files of changes: what the server wrote, cut short, and another.
 fn two_files(cut: usize, second: &[u8]) -> MemoryDisk {
     let disk = MemoryDisk::default();

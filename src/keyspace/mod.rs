@@ -88,6 +88,8 @@ pub struct Keyspace {
     pub notices: Notices,
     /// Databases that were flushed while a snapshot was taken of them.
     flushed: Vec<Database>,
+    /// Keys in the snapshot that is being taken, or in the last one.
+    snapshot_keys: usize,
     garbage: Vec<Garbage>,
     expired: Vec<ExpiredKey>,
     hash_key: HashKey,
@@ -114,6 +116,7 @@ impl Keyspace {
             loading: false,
             notices: Notices::default(),
             flushed: Vec::new(),
+            snapshot_keys: 0,
             garbage: Vec::new(),
             expired: Vec::new(),
             hash_key,
@@ -261,6 +264,7 @@ impl Keyspace {
 
     /// Begins a snapshot of all keys: `sink` makes the one of each database. None may be running. O(databases).
     pub fn begin_snapshot(&mut self, sink: impl Fn(usize, &Database) -> Box<dyn SnapshotSink>) {
+        self.snapshot_keys = self.databases.iter().map(Database::len).sum();
         for (index, database) in self.databases.iter_mut().enumerate() {
             let sink = sink(index, database);
             database.begin_snapshot(sink);
@@ -281,6 +285,13 @@ impl Keyspace {
         let done = self.flushed.extract_if(.., |old| !old.has_snapshot());
         self.garbage.extend(done.map(|old| Garbage::Database(Box::new(old))));
         (all, complete)
+    }
+
+    /// How many keys of the snapshot that is being taken are written, and how many it has.
+    pub fn snapshot_progress(&self) -> (usize, usize) {
+        let databases = self.databases.iter().chain(&self.flushed);
+        let left: usize = databases.map(Database::snapshot_keys_left).sum();
+        (self.snapshot_keys - left, self.snapshot_keys)
     }
 
     /// Whether a snapshot is being taken.

@@ -33,6 +33,8 @@ pub(super) struct Snapshot {
     /// Where the walk is.
     cursor: u64,
     walked: bool,
+    /// Keys that are not written yet.
+    keys_left: usize,
 }
 
 impl Database {
@@ -40,13 +42,18 @@ impl Database {
     pub fn begin_snapshot(&mut self, sink: Box<dyn SnapshotSink>) {
         assert!(self.snapshot.is_none(), "one snapshot at a time");
         self.epoch = !self.epoch;
-        let walked = self.is_empty();
-        self.snapshot = Some(Box::new(Snapshot { sink, cursor: 0, walked }));
+        let (walked, keys_left) = (self.is_empty(), self.len());
+        self.snapshot = Some(Box::new(Snapshot { sink, cursor: 0, walked, keys_left }));
     }
 
     /// Whether a snapshot is being taken.
     pub fn has_snapshot(&self) -> bool {
         self.snapshot.is_some()
+    }
+
+    /// Keys that the snapshot that is being taken has not written yet.
+    pub fn snapshot_keys_left(&self) -> usize {
+        self.snapshot.as_ref().map_or(0, |snapshot| snapshot.keys_left)
     }
 
     /// Goes on with the walk until there are `bytes_max` bytes to be taken, or it has come to the end. Returns the bytes
@@ -87,6 +94,7 @@ impl Database {
         let entry = self.entry_in(handle);
         if entry.epoch() != self.epoch {
             snapshot.sink.key(entry, self.value(entry));
+            snapshot.keys_left -= 1;
             entry::set_epoch(self.blocks.block_mut(handle), self.epoch);
         }
     }

@@ -78,6 +78,13 @@ pub struct Loading {
     waiting: Option<(Token, u64)>,
 }
 
+impl Loading {
+    /// Bytes that the data took where the snapshot was written, if it says so.
+    pub fn rdb_used_bytes(&self) -> u64 {
+        self.target.used_bytes
+    }
+}
+
 impl Server {
     /// Goes on loading for some milliseconds. Nothing if nothing is being loaded.
     pub(in crate::server) fn load_some(&mut self) {

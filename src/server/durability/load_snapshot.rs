@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::keyspace::{Expiry, Keyspace, NewString};
 use crate::persistence::rdb::{Event, Key, Limits, Reader, Value};
+use crate::resp::number::parse_i64;
 use crate::server::{Server, State};
 
 /// Strings from here on keep the memory they were read into.
@@ -40,6 +41,8 @@ pub(super) struct Target {
     db: usize,
     /// Keys that were stored.
     pub keys: u64,
+    /// What the snapshot says of the memory that the data took where it was written.
+    pub used_bytes: u64,
 }
 
 impl Server {
@@ -58,6 +61,10 @@ impl Server {
                 Some(Event::Key(key)) => {
                     target.keys += 1;
                     self.keyspace.db(target.db).store(key);
+                }
+                Some(Event::Aux { name, value }) if name == b"used-mem" => {
+                    let bytes = parse_i64(&value).and_then(|bytes| u64::try_from(bytes).ok());
+                    target.used_bytes = bytes.unwrap_or(0);
                 }
                 Some(Event::Function(_)) => {
                     return Err("it holds functions, which this server does not support".into());

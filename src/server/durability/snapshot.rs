@@ -71,8 +71,12 @@ pub struct Snapshot {
     /// The files of the log when it is done.
     manifest: Manifest,
     history: Vec<String>,
+    /// When the log last told how far it is.
+    told_us: u64,
 }
 
+/// How often the log tells how far the walk is.
+const PROGRESS_EVERY_US: u64 = 5_000_000;
 /// Time before a failed snapshot is tried again.
 const RETRY_US: u64 = 5_000_000;
 
@@ -124,6 +128,7 @@ impl Server {
             dirty: state.dirty,
             manifest,
             history: Vec::new(),
+            told_us: state.now.monotonic_us,
         }));
         let job = move || {
             let file = disk.create(&incr_path)?;
@@ -208,6 +213,7 @@ impl Server {
             dirty: state.dirty,
             manifest,
             history,
+            told_us: state.now.monotonic_us,
         };
         snapshot.append(state, head);
         state.durability.snapshot = Some(Box::new(snapshot));
@@ -222,6 +228,7 @@ impl Server {
         let keeps_up = snapshot.in_flight.iter().sum::<usize>() < IN_FLIGHT_BYTES_MAX;
         match snapshot.phase {
             Phase::Walking if keeps_up => {
+                self.tell_walked(&mut snapshot);
                 let (records, complete) = self.keyspace.snapshot_step(STEP_BYTES);
                 let bytes = snapshot.writer.records(records);
                 if complete {
@@ -239,6 +246,17 @@ impl Server {
             _ => {}
         }
         self.state.durability.snapshot = Some(snapshot);
+    }
+
+    fn tell_walked(&mut self, snapshot: &mut Snapshot) {
+        let now_us = self.state.now.monotonic_us;
+        if now_us.saturating_sub(snapshot.told_us) < PROGRESS_EVERY_US {
+            return;
+        }
+        snapshot.told_us = now_us;
+        let (done, keys) = self.keyspace.snapshot_progress();
+        let percent = done * 100 / keys.max(1);
+        self.state.log(Level::Notice, format_args!("Writing: {done} of {keys} keys ({percent}%)"));
     }
 
     /// Whether the snapshot has something to do without an event.

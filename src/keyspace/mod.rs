@@ -9,6 +9,7 @@ mod db;
 mod entry;
 mod notices;
 mod object;
+mod shared;
 mod value;
 
 pub use access::{AccessPolicy, Recency};
@@ -18,6 +19,7 @@ pub use db::{Db, Expiry};
 pub use entry::Entry;
 pub use notices::{Happening, Notice, Notices};
 pub use object::Object;
+pub use shared::{Piece, SharedValue};
 pub use value::{NewString, StringValue, Type, ValueRef, WrongType};
 
 use rand::rngs::SmallRng;
@@ -271,20 +273,23 @@ impl Keyspace {
         }
     }
 
-    /// Goes on with the snapshot, for about `bytes_max` bytes. Returns what was written, and whether that is all of it.
+    /// Goes on with the snapshot, for about `bytes_max` bytes, and at least for a page of a big collection. Returns what was
+    /// written, and whether that is all of it.
     pub fn snapshot_step(&mut self, bytes_max: usize) -> (Vec<u8>, bool) {
-        let (mut all, mut complete) = (Vec::new(), true);
-        for database in self.flushed.iter_mut().chain(&mut self.databases) {
-            if !database.has_snapshot() {
-                continue;
+        let mut all = Vec::new();
+        let Self { flushed, databases, .. } = self;
+        // What another database has to write must not come between the parts of a key.
+        let unfinished = flushed.iter().chain(&*databases).position(Database::is_within_key);
+        let databases = flushed.iter_mut().chain(databases).skip(unfinished.unwrap_or(0));
+        for database in databases.filter(|database| database.has_snapshot()) {
+            all.extend(database.snapshot_step(bytes_max.saturating_sub(all.len())).0);
+            if database.is_within_key() {
+                break;
             }
-            let (bytes, is_complete) = database.snapshot_step(bytes_max.saturating_sub(all.len()));
-            all.extend(bytes);
-            complete &= is_complete;
         }
         let done = self.flushed.extract_if(.., |old| !old.has_snapshot());
         self.garbage.extend(done.map(|old| Garbage::Database(Box::new(old))));
-        (all, complete)
+        (all, !self.has_snapshot())
     }
 
     /// How many keys of the snapshot that is being taken are written, and how many it has.

@@ -9,12 +9,16 @@
 //! | `load_snapshot` | keys of a snapshot, into the keyspace |
 //! | `snapshot` | `BGSAVE`, `SAVE` and the base file of a rewritten log |
 //! | `schedule` | when it is time for a snapshot, and what came of the last ones |
-//! | `sink` | keys of the keyspace, as records of a snapshot |
+//! | `sink` | keys of a snapshot that wait to be written |
+//! | `rdb_records` | keys of a snapshot, as RDB records |
 
 mod append;
+#[cfg(test)]
+mod big_values_test;
 mod gate;
 mod load;
 mod load_snapshot;
+mod rdb_records;
 mod schedule;
 mod sink;
 mod snapshot;

@@ -12,7 +12,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::sink::RdbSink;
+use super::rdb_records::RdbRecords;
+use super::sink::RecordSink;
 use super::{LogPaths, SharedDisk};
 use crate::keyspace::Keyspace;
 use crate::log::Level;
@@ -443,12 +444,13 @@ impl State {
     }
 
     /// Begins a snapshot as RDB records. None may be running.
-    fn begin_records(&self, keyspace: &mut Keyspace, format: Format) {
+    pub(super) fn begin_records(&self, keyspace: &mut Keyspace, format: Format) {
         let (config, policy) = (&self.config, self.config.maxmemory_policy);
         let keeps_access = policy.is_lru() || policy.is_lfu();
         let access = keeps_access.then(|| (keyspace.policy, keyspace.wall_ms()));
         keyspace.begin_snapshot(|db, database| {
-            Box::new(RdbSink::new(db, database, format, config.rdbcompression, access))
+            let compresses = config.rdbcompression;
+            Box::new(RecordSink::new(RdbRecords::new(db, database, format, compresses, access)))
         });
     }
 

@@ -2,7 +2,6 @@
 
 use super::tests::{settle, start};
 use crate::config::value::{AppendFsync, ProtectedAction};
-use crate::persistence::rdb::Format;
 use crate::persistence::testing::MemoryDisk;
 use crate::server::Server;
 use crate::server::testing::TestServer;
@@ -103,15 +102,20 @@ fn a_save_has_every_big_value_as_it_was_when_it_began() {
 
 #[test]
 fn d25_a_rewrite_while_big_values_change_gives_what_they_are_at_the_end() {
-    let disk = MemoryDisk::default();
-    let mut redis = start(&disk, AppendFsync::No);
-    fill(&mut redis);
-    redis.run("BGREWRITEAOF").starts("+Background");
-    (0..4).for_each(|step| change(&mut redis, step));
-    settle(&mut redis);
-    let expected = digest(&mut redis);
-    drop(redis);
-    assert_eq!(digest(&mut start(&disk, AppendFsync::No)), expected);
+    for preamble in ["yes", "no"] {
+        let disk = MemoryDisk::default();
+        let mut redis = start(&disk, AppendFsync::No);
+        redis.run(&format!("CONFIG SET aof-use-rdb-preamble {preamble}")).is("+OK");
+        fill(&mut redis);
+        redis.run("BGREWRITEAOF").starts("+Background");
+        (0..4).for_each(|step| change(&mut redis, step));
+        settle(&mut redis);
+        let expected = digest(&mut redis);
+        let suffix = if preamble == "yes" { "1.base.rdb" } else { "1.base.aof" };
+        assert!(disk.all_names().iter().any(|name| name.ends_with(suffix)));
+        drop(redis);
+        assert_eq!(digest(&mut start(&disk, AppendFsync::No)), expected);
+    }
 }
 
 #[test]
@@ -119,7 +123,7 @@ fn a_turn_of_a_walk_writes_a_bounded_part_of_a_big_value() {
     let mut redis = TestServer::new();
     fill(&mut redis);
     let Server { state, keyspace, .. } = &mut redis.server;
-    state.begin_records(keyspace, Format::Redis10);
+    state.begin_records(keyspace);
     let mut complete = false;
     while !complete {
         let (bytes, is_complete) = keyspace.snapshot_step(16 << 10);

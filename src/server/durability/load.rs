@@ -178,7 +178,15 @@ impl Server {
         let reader = std::mem::take(&mut loading.reader);
         let (commands, tail) = reader.finish().map_err(|damage| damaged(damage, loading))?;
         self.run_commands(&commands, loading)?;
+        // Each file begins in the first database.
+        self.state.clients.get_mut(loading.token).db = 0;
         let source = loading.sources.pop_front().expect("it was read from");
+        if tail.open && !source.is_incr && !tail.torn {
+            return Err(format!(
+                "Unexpected end of file reading the append only file {}: it was written whole, and its end is missing",
+                source.name
+            ));
+        }
         if tail.torn {
             // The next file is made before this one is synced, and gets its first byte afterwards.
             let none_follows = loading.sources.iter().all(|later| later.len == 0);

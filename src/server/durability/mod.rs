@@ -10,11 +10,14 @@
 //! | `snapshot` | `BGSAVE`, `SAVE` and the base file of a rewritten log |
 //! | `schedule` | when it is time for a snapshot, and what came of the last ones |
 //! | `sink` | keys of a snapshot that wait to be written |
-//! | `rdb_records` | keys of a snapshot, as RDB records |
+//! | `rdb_records`, `command_records` | keys of a snapshot, as RDB records, as commands |
+//! | `frame` | records, as a file |
 
 mod append;
 #[cfg(test)]
 mod big_values_test;
+mod command_records;
+mod frame;
 mod gate;
 mod load;
 mod load_snapshot;

@@ -12,6 +12,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::command_records::CommandRecords;
+use super::frame::Frame;
 use super::rdb_records::RdbRecords;
 use super::sink::RecordSink;
 use super::{LogPaths, SharedDisk};
@@ -58,7 +60,7 @@ pub struct Snapshot {
     /// What it is for.
     pub purpose: Purpose,
     phase: Phase,
-    writer: Writer,
+    frame: Frame,
     file: Option<Arc<dyn DiskFile>>,
     temporary: PathBuf,
     /// A write has failed: the file must not get its name.
@@ -120,7 +122,7 @@ impl Server {
             number,
             purpose: Purpose::Rewrite,
             phase: Phase::Preparing,
-            writer: state.rdb_writer(Format::Redis10),
+            frame: Frame::Commands { next_block: 0 }, // none of it is written
             file: None,
             temporary: paths.temporary_base(),
             broken: Arc::default(),
@@ -173,7 +175,11 @@ impl Server {
         kept: Option<LogFile>,
     ) -> io::Result<()> {
         let number = old.next_base();
-        let name = Manifest::base_name(&self.state.config.appendfilename, number, true);
+        let name = Manifest::base_name(
+            &self.state.config.appendfilename,
+            number,
+            self.state.config.aof_use_rdb_preamble,
+        );
         let base = Some(LogFile { name, number });
         let names = old.files().map(|(_, file)| file.name.clone());
         let kept_name = kept.as_ref().map(|file| file.name.clone());
@@ -192,20 +198,17 @@ impl Server {
         let Self { keyspace, state, .. } = self;
         let number = state.durability.next_snapshot();
         let file = state.environment.disk().create(&temporary)?;
-        // Expire times of fields are worth more than that Redis 7.0 can read the file.
-        let format = match keyspace.has_field_expiry() {
-            true => Format::Redis12,
-            false => Format::Redis10,
+        let mut frame = match purpose == Purpose::Rewrite && !state.config.aof_use_rdb_preamble {
+            true => state.begin_commands(keyspace),
+            false => state.begin_records(keyspace),
         };
-        state.begin_records(keyspace, format);
-        let mut writer = state.rdb_writer(format);
         let mut head = Vec::new();
-        state.write_head(&mut writer, purpose, &mut head);
+        state.write_head(&mut frame, purpose, &mut head);
         let mut snapshot = Snapshot {
             number,
             purpose,
             phase: Phase::Walking,
-            writer,
+            frame,
             file: Some(file),
             temporary,
             broken: Arc::default(),
@@ -231,7 +234,7 @@ impl Server {
             Phase::Walking if keeps_up => {
                 self.tell_walked(&mut snapshot);
                 let (records, complete) = self.keyspace.snapshot_step(STEP_BYTES);
-                let bytes = snapshot.writer.records(records);
+                let bytes = snapshot.frame.records(records);
                 if complete {
                     snapshot.finish(&mut self.state, bytes);
                 } else if !bytes.is_empty() {
@@ -335,7 +338,7 @@ impl Snapshot {
 
     /// Has the rest written, and the file get its name when all is on the device.
     fn finish(&mut self, state: &mut State, mut bytes: Vec<u8>) {
-        self.writer.end(&mut bytes);
+        self.frame.end(&mut bytes);
         self.append(state, bytes);
         self.phase = Phase::Finishing;
         let Some(file) = self.file.clone() else { return };
@@ -413,15 +416,13 @@ impl State {
 
     /// All data as a snapshot. No other may be running.
     pub fn snapshot_bytes(&mut self, keyspace: &mut Keyspace) -> Vec<u8> {
-        let format = if keyspace.has_field_expiry() { Format::Redis12 } else { Format::Redis10 };
-        self.begin_records(keyspace, format);
-        let mut writer = self.rdb_writer(format);
+        let mut frame = self.begin_records(keyspace);
         let mut bytes = Vec::new();
-        self.write_head(&mut writer, Purpose::Save, &mut bytes);
+        self.write_head(&mut frame, Purpose::Save, &mut bytes);
         let (records, complete) = keyspace.snapshot_step(usize::MAX);
         debug_assert!(complete, "a walk without a limit comes to the end");
-        bytes.extend(writer.records(records));
-        writer.end(&mut bytes);
+        bytes.extend(frame.records(records));
+        frame.end(&mut bytes);
         bytes
     }
 
@@ -444,7 +445,12 @@ impl State {
     }
 
     /// Begins a snapshot as RDB records. None may be running.
-    pub(super) fn begin_records(&self, keyspace: &mut Keyspace, format: Format) {
+    pub(super) fn begin_records(&self, keyspace: &mut Keyspace) -> Frame {
+        // Expire times of fields are worth more than that Redis 7.0 can read the file.
+        let format = match keyspace.has_field_expiry() {
+            true => Format::Redis12,
+            false => Format::Redis10,
+        };
         let (config, policy) = (&self.config, self.config.maxmemory_policy);
         let keeps_access = policy.is_lru() || policy.is_lfu();
         let access = keeps_access.then(|| (keyspace.policy, keyspace.wall_ms()));
@@ -452,26 +458,27 @@ impl State {
             let compresses = config.rdbcompression;
             Box::new(RecordSink::new(RdbRecords::new(db, database, format, compresses, access)))
         });
+        Frame::Rdb(Writer::new(format, config.rdbcompression, config.rdbchecksum))
     }
 
-    fn rdb_writer(&self, format: Format) -> Writer {
-        Writer::new(format, self.config.rdbcompression, self.config.rdbchecksum)
+    /// Begins a snapshot as commands. None may be running.
+    fn begin_commands(&self, keyspace: &mut Keyspace) -> Frame {
+        keyspace.begin_snapshot(|db, _| Box::new(RecordSink::new(CommandRecords::new(db))));
+        Frame::Commands { next_block: 0 }
     }
 
-    fn write_head(&mut self, writer: &mut Writer, purpose: Purpose, out: &mut Vec<u8>) {
-        writer.begin(out);
+    fn write_head(&mut self, frame: &mut Frame, purpose: Purpose, out: &mut Vec<u8>) {
         let seconds = (self.now.unix_us / 1_000_000).to_string();
         let used = self.environment.allocated_bytes().to_string();
         let base: &[u8] = if purpose == Purpose::Rewrite { b"1" } else { b"0" };
-        for (name, value) in [
+        let facts = [
             (&b"redis-ver"[..], REDIS_VERSION.as_bytes()),
             (b"redis-bits", b"64"),
             (b"ctime", seconds.as_bytes()),
             (b"used-mem", used.as_bytes()),
             (b"aof-base", base),
-        ] {
-            writer.aux(out, name, value);
-        }
+        ];
+        frame.begin(out, facts);
     }
 
     /// Where the snapshot is.

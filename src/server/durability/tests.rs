@@ -515,6 +515,46 @@ fn a_rewrite_without_a_log_writes_a_base_and_begins_none() {
 }
 
 #[test]
+fn a_base_of_commands_has_every_type_and_is_refused_when_its_end_is_missing() {
+    let disk = MemoryDisk::default();
+    let mut redis = start(&disk, AppendFsync::No);
+    redis.run("CONFIG SET aof-use-rdb-preamble no").is("+OK");
+    for line in [
+        "SET number 12",
+        "SET text abc PX 500000",
+        "RPUSH list a 1 c",
+        "SADD ints 1 2 3",
+        "SADD words a b 3",
+        "ZADD zset 1.5 a -inf b 17 c",
+        "HSET hash f 1 g w",
+        "HPEXPIRE hash 900000 FIELDS 1 g",
+        "SELECT 5",
+        "SET other 1",
+    ] {
+        redis.run(line);
+    }
+    redis.server.state.config.enable_debug_command = crate::config::value::ProtectedAction::Yes;
+    let expected = redis.run("DEBUG DIGEST").0;
+    redis.run("BGREWRITEAOF");
+    settle(&mut redis);
+    drop(redis);
+    let base = "data/appendonlydir/appendonly.aof.1.base.aof";
+    let mut redis = start(&disk, AppendFsync::No);
+    redis.server.state.config.enable_debug_command = crate::config::value::ProtectedAction::Yes;
+    redis.run("DEBUG DIGEST").is(&expected);
+    redis.run("HPTTL hash FIELDS 1 g").starts("*1 :8");
+    redis.run("PTTL text").starts(":4");
+    drop(redis);
+    let bytes = disk.bytes(base).unwrap();
+    for cut in 1..bytes.len() {
+        disk.set_bytes(base, &bytes[..bytes.len() - cut]);
+        let mut redis = start_without_turn(&disk, AppendFsync::No);
+        redis.advance_ms(1);
+        assert_eq!(redis.actions.exit, Some(1), "cut by {cut}");
+    }
+}
+
+#[test]
 fn the_log_is_turned_off_while_a_snapshot_is_taken() {
     for command in ["BGSAVE", "BGREWRITEAOF"] {
         // At each step of it.

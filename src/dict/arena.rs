@@ -215,6 +215,11 @@ impl<M: Memory> Arena<M> {
         self.live_bytes + self.large.bytes()
     }
 
+    /// Bytes of pages that are in no live block. O(1).
+    pub fn vacant_bytes(&self) -> usize {
+        self.page_bytes.saturating_sub(self.live_bytes)
+    }
+
     /// Memory held: pages, large blocks and the tables that find them. O(1).
     pub fn resident_bytes(&self) -> usize {
         let tables = self.pages.capacity() * size_of::<Page<M>>()

@@ -44,6 +44,8 @@ pub struct World {
     pub finished_max: Option<usize>,
     /// Bytes that the program says it has allocated.
     pub allocated_bytes: usize,
+    /// Things that are being dropped elsewhere.
+    pub discarding: usize,
     /// How often free memory was to be given back to the system.
     pub purges: usize,
 }
@@ -143,7 +145,7 @@ impl Environment for TestEnvironment {
     }
 
     fn discarding(&mut self) -> usize {
-        0
+        self.0.borrow().discarding
     }
 
     fn apply_config(&mut self, config: &Config, _: &[&str]) -> Result<(), (&'static str, String)> {

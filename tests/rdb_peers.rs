@@ -6,8 +6,9 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mini_redis::keyspace::{Recency, ValueRef};
 use mini_redis::persistence::rdb::{
-    Encoder, Event, Format, Key, Limits, Reader, Recency, ValueRef, Writer, dump, restore,
+    Encoder, Event, Format, Key, Limits, Reader, Writer, dump, restore,
 };
 use mini_redis::types::limits::PackedLimits;
 use mini_redis::types::list::NodeLimit;
@@ -92,7 +93,7 @@ fn folder(name: &str) -> PathBuf {
 
 fn content(value: ValueRef<'_>) -> Content {
     match value {
-        ValueRef::String(bytes) => Content::String(bytes.to_vec()),
+        ValueRef::String(string) => Content::String(string.to_vec()),
         ValueRef::List(list) => Content::List(list.iter().map(|e| e.to_vec()).collect()),
         ValueRef::Set(set) => Content::Set(set.iter().map(|member| member.to_vec()).collect()),
         ValueRef::SortedSet(set) => {
@@ -155,8 +156,7 @@ fn write(format: Format, keys: &[(u64, Key)]) -> Vec<u8> {
             writer.select_db(&mut file, *db, count as u64, 0);
         }
         let value = key.value.as_ref();
-        let recency = key.idle_seconds.map_or(Recency::Unknown, Recency::IdleSeconds);
-        let mut step = writer.begin_key(&mut file, &key.name, value, key.expire_at_ms, recency);
+        let mut step = writer.begin_key(&mut file, &key.name, value, key.expire_at_ms, key.recency);
         while !writer.step(&mut file, &mut step, value, 512) {}
     }
     writer.end(&mut file);
@@ -244,11 +244,11 @@ fn access_times_and_streams_in_files_of_redis_7() {
     client.run("SET k v").is("+OK");
     client.run("SAVE").is("+OK");
     let file = || fs::read(files.join("dump.rdb")).expect("it was saved");
-    assert!(read(&file())[0].1.frequency.is_some());
+    assert!(matches!(read(&file())[0].1.recency, Recency::Frequency(_)));
     client.run("CONFIG SET maxmemory-policy allkeys-lru").is("+OK");
     client.run("SAVE").is("+OK");
     // In the field where the frequency was: any number of seconds.
-    assert!(read(&file())[0].1.idle_seconds.is_some());
+    assert!(matches!(read(&file())[0].1.recency, Recency::IdleSeconds(_)));
 
     client.run("XADD stream * a b");
     client.run("SAVE").is("+OK");

@@ -175,7 +175,7 @@ const APPEND_ONLY: &[Directive] = &[
     number("auto-aof-rewrite-percentage", at!(auto_aof_rewrite_percentage), "100", (0, INT_MAX), "growth that starts a rewrite, 0 for never"),
     memory("auto-aof-rewrite-min-size", at!(auto_aof_rewrite_min_size), "64mb", (0, LONG_MAX), "least size for a rewrite"),
     flag("aof-load-truncated", at!(aof_load_truncated), "yes", "load a file whose last command is cut"),
-    flag("aof-use-rdb-preamble", at!(aof_use_rdb_preamble), "yes", "base file in RDB format").no_effect(),
+    flag("aof-use-rdb-preamble", at!(aof_use_rdb_preamble), "yes", "base file in RDB format"),
     flag("aof-timestamp-enabled", at!(aof_timestamp_enabled), "no", "timestamps in the file"),
 ];
 

@@ -134,6 +134,18 @@ choices! {
     }
 }
 
+impl MaxmemoryPolicy {
+    /// Whether it looks at how often keys are used.
+    pub fn is_lfu(self) -> bool {
+        matches!(self, Self::AllkeysLfu | Self::VolatileLfu)
+    }
+
+    /// Whether it looks at how long ago keys were used.
+    pub fn is_lru(self) -> bool {
+        matches!(self, Self::AllkeysLru | Self::VolatileLru)
+    }
+}
+
 choices! {
     /// When the append only file is synced.
     AppendFsync {

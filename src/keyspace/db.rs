@@ -2,6 +2,7 @@
 
 use rand::RngExt as _;
 
+use super::access::Recency;
 use super::collection::{Changed, Collection};
 use super::database::{Attributes, Candidate, Database, Detached, Found, Name};
 use super::entry::Entry;
@@ -155,6 +156,15 @@ impl Db<'_> {
     pub fn touch(&mut self, slot: Slot) {
         let handle = self.database().handle(slot);
         self.touch_in(handle, self.database().entry_in(handle).access());
+    }
+
+    /// Says how long ago or how often `key` was used, if it is there and the policy can tell.
+    pub fn recall(&mut self, key: &[u8], recency: Recency) {
+        let Keyspace { policy, wall_ms, .. } = self.keyspace;
+        let Some(access) = policy.recalled(recency, *wall_ms) else { return };
+        if let Some(found) = self.find_block(key) {
+            self.database_mut().set_access_in(found.handle, access);
+        }
     }
 
     #[inline]

@@ -11,6 +11,7 @@ mod cron;
 mod dispatch;
 mod durability;
 mod effects;
+mod encodings;
 mod environment;
 mod eviction;
 mod info;
@@ -44,7 +45,7 @@ use rand::rngs::SmallRng;
 pub use blocking::{BlockedKeys, Unblock, WaitingRequest};
 pub use client::{Blocked, Client, ClientClass, Clients, ReplyMode};
 pub use client_info::describe;
-pub use durability::{Durability, with_rdb_value};
+pub use durability::Durability;
 pub use effects::Effects;
 pub use environment::{Environment, ProcessFacts};
 pub use eviction::Eviction;
@@ -64,7 +65,6 @@ pub use watch::{Watch, WatchedKeys};
 use crate::clock::Now;
 use crate::commands::{Registry, TABLES};
 use crate::config::Config;
-use crate::config::value::MaxmemoryPolicy;
 use crate::keyspace::Keyspace;
 use crate::log::Level;
 use crate::net::{Actions, Close, LoopStats, Token};
@@ -252,10 +252,7 @@ impl Server {
 impl State {
     /// Hands the directives that others act on to them.
     pub fn apply_config(&mut self, keyspace: &mut Keyspace) {
-        keyspace.policy.lfu = matches!(
-            self.config.maxmemory_policy,
-            MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
-        );
+        keyspace.policy.lfu = self.config.maxmemory_policy.is_lfu();
         keyspace.policy.log_factor = self.config.lfu_log_factor;
         keyspace.policy.decay_minutes = self.config.lfu_decay_time;
         self.eviction.start_afresh();

@@ -42,12 +42,14 @@ impl Source {
 }
 
 /// How the last file ended.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub(super) struct Ending {
     /// Where its sound part ends.
     pub sound_end: u64,
     /// The number of the next block.
     pub next_block: u64,
+    /// A file before it whose end was cut off, and where its sound part ends.
+    pub torn_before: Option<(String, u64)>,
 }
 
 /// A load that is running.
@@ -74,6 +76,13 @@ pub struct Loading {
     refused: u64,
     /// Who is answered when all is loaded.
     waiting: Option<(Token, u64)>,
+}
+
+impl Loading {
+    /// Bytes that the data took where the snapshot was written, if it says so.
+    pub fn rdb_used_bytes(&self) -> u64 {
+        self.target.used_bytes
+    }
 }
 
 impl Server {
@@ -168,12 +177,24 @@ impl Server {
         let reader = std::mem::take(&mut loading.reader);
         let (commands, tail) = reader.finish().map_err(|damage| damaged(damage, loading))?;
         self.run_commands(&commands, loading)?;
+        // Each file begins in the first database.
+        self.state.clients.get_mut(loading.token).db = 0;
         let source = loading.sources.pop_front().expect("it was read from");
+        if tail.open && !source.is_incr && !tail.torn {
+            return Err(format!(
+                "Unexpected end of file reading the append only file {}: it was written whole, and its end is missing",
+                source.name
+            ));
+        }
         if tail.torn {
-            self.state.note_torn_tail(&source, tail, loading.sources.is_empty())?;
+            // The next file is made before this one is synced, and gets its first byte afterwards.
+            let none_follows = loading.sources.iter().all(|later| later.len == 0);
+            self.state.note_torn_tail(&source, tail, none_follows)?;
+            loading.ending.torn_before = Some((source.name.clone(), tail.sound_end));
         }
         if source.is_incr {
-            loading.ending = Ending { sound_end: tail.sound_end, next_block: tail.next_block };
+            loading.ending.sound_end = tail.sound_end;
+            loading.ending.next_block = tail.next_block;
         }
         Ok(())
     }
@@ -245,7 +266,6 @@ impl Server {
     fn all_loaded(&mut self, loading: &Loading) {
         self.state.clients.remove(loading.token);
         self.state.durability.facts.keys_loaded = loading.target.keys;
-        let ending = loading.ending;
         let elapsed_us = self.state.environment.now().monotonic_us - loading.started.monotonic_us;
         let keys: usize = self.keyspace.databases().iter().map(|database| database.len()).sum();
         self.state.log(
@@ -265,7 +285,7 @@ impl Server {
                 ),
             );
         }
-        match self.state.finish_loading(&mut self.keyspace, ending) {
+        match self.state.finish_loading(&mut self.keyspace, &loading.ending) {
             Ok(()) => self.state.reply_that_loaded(loading),
             Err(message) => self.state.cannot_start(&message),
         }
@@ -303,7 +323,7 @@ impl State {
     pub(super) fn finish_loading(
         &mut self,
         keyspace: &mut Keyspace,
-        ending: Ending,
+        ending: &Ending,
     ) -> Result<(), String> {
         keyspace.loading = false;
         keyspace.set_now_ms(self.now.unix_ms());
@@ -318,7 +338,7 @@ impl State {
         if self.config.appendonly {
             let is_new = self.durability.manifest.files().next().is_none();
             let has_keys = keyspace.databases().iter().any(|database| !database.is_empty());
-            self.open_log(&ending)?;
+            self.open_log(ending)?;
             self.note_base_len();
             // What came from a snapshot is not in the log yet.
             self.durability.facts.rewrite_scheduled = is_new && has_keys;
@@ -348,8 +368,13 @@ impl State {
     }
 
     /// The file ends with something that was cut off: it is left out, where that is allowed.
-    fn note_torn_tail(&mut self, source: &Source, tail: Tail, is_last: bool) -> Result<(), String> {
-        if !self.config.aof_load_truncated || !is_last || !source.is_incr {
+    fn note_torn_tail(
+        &mut self,
+        source: &Source,
+        tail: Tail,
+        none_follows: bool,
+    ) -> Result<(), String> {
+        if !self.config.aof_load_truncated || !none_follows || !source.is_incr {
             return Err(format!(
                 "Unexpected end of file reading the append only file {}. You can: 1) Make a backup of your AOF file, then use ./redis-check-aof --fix <filename.manifest>. 2) Alternatively you can set the 'aof-load-truncated' configuration option to yes and restart the server.",
                 source.name

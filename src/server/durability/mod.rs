@@ -10,12 +10,19 @@
 //! | `snapshot` | `BGSAVE`, `SAVE` and the base file of a rewritten log |
 //! | `schedule` | when it is time for a snapshot, and what came of the last ones |
 //! | `replace` | a log of other data begins |
-//! | `sink` | keys of the keyspace, as records of a snapshot |
+//! | `sink` | keys of a snapshot that wait to be written |
+//! | `rdb_records`, `command_records` | keys of a snapshot, as RDB records, as commands |
+//! | `frame` | records, as a file |
 
 mod append;
+#[cfg(test)]
+mod big_values_test;
+mod command_records;
+mod frame;
 mod gate;
 mod load;
 mod load_snapshot;
+mod rdb_records;
 mod replace;
 mod schedule;
 mod sink;
@@ -27,11 +34,12 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub(in crate::server) use frame::Frame;
 pub use load::Loading;
 pub use load_snapshot::{Target, store_events};
+pub(in crate::server) use rdb_records::RdbRecords;
 pub use schedule::SnapshotFacts;
-pub(in crate::server) use sink::RdbSink;
-pub use sink::with_rdb_value;
+pub(in crate::server) use sink::RecordSink;
 pub use snapshot::{Purpose, Snapshot};
 
 use crate::persistence::aof::{Log, Manifest};

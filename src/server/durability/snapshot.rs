@@ -12,9 +12,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::sink::RdbSink;
+use super::command_records::CommandRecords;
+use super::frame::Frame;
+use super::rdb_records::RdbRecords;
+use super::sink::RecordSink;
 use super::{LogPaths, SharedDisk};
-use crate::keyspace::Keyspace;
+use crate::keyspace::{AccessPolicy, Keyspace};
 use crate::log::Level;
 use crate::persistence::aof::Manifest;
 use crate::persistence::aof::manifest::LogFile;
@@ -57,7 +60,7 @@ pub struct Snapshot {
     /// What it is for.
     pub purpose: Purpose,
     phase: Phase,
-    writer: Writer,
+    frame: Frame,
     file: Option<Arc<dyn DiskFile>>,
     temporary: PathBuf,
     /// A write has failed: the file must not get its name.
@@ -71,8 +74,12 @@ pub struct Snapshot {
     /// The files of the log when it is done.
     manifest: Manifest,
     history: Vec<String>,
+    /// When the log last told how far it is.
+    told_us: u64,
 }
 
+/// How often the log tells how far the walk is.
+const PROGRESS_EVERY_US: u64 = 5_000_000;
 /// Time before a failed snapshot is tried again.
 const RETRY_US: u64 = 5_000_000;
 
@@ -115,7 +122,7 @@ impl Server {
             number,
             purpose: Purpose::Rewrite,
             phase: Phase::Preparing,
-            writer: state.rdb_writer(Format::Redis10),
+            frame: Frame::Commands { next_block: 0 }, // none of it is written
             file: None,
             temporary: paths.temporary_base(),
             broken: Arc::default(),
@@ -124,6 +131,7 @@ impl Server {
             dirty: state.dirty,
             manifest,
             history: Vec::new(),
+            told_us: state.now.monotonic_us,
         }));
         let job = move || {
             let file = disk.create(&incr_path)?;
@@ -167,7 +175,11 @@ impl Server {
         kept: Option<LogFile>,
     ) -> io::Result<()> {
         let number = old.next_base();
-        let name = Manifest::base_name(&self.state.config.appendfilename, number, true);
+        let name = Manifest::base_name(
+            &self.state.config.appendfilename,
+            number,
+            self.state.config.aof_use_rdb_preamble,
+        );
         let base = Some(LogFile { name, number });
         let names = old.files().map(|(_, file)| file.name.clone());
         let kept_name = kept.as_ref().map(|file| file.name.clone());
@@ -186,23 +198,17 @@ impl Server {
         let Self { keyspace, state, .. } = self;
         let number = state.durability.next_snapshot();
         let file = state.environment.disk().create(&temporary)?;
-        // Expire times of fields are worth more than that Redis 7.0 can read the file.
-        let format = match keyspace.has_field_expiry() {
-            true => Format::Redis12,
-            false => Format::Redis10,
+        let mut frame = match purpose == Purpose::Rewrite && !state.config.aof_use_rdb_preamble {
+            true => state.begin_commands(keyspace),
+            false => state.begin_records(keyspace),
         };
-        let compresses = state.config.rdbcompression;
-        keyspace.begin_snapshot(|db, database| {
-            Box::new(RdbSink::new(db, database, format, compresses))
-        });
-        let mut writer = state.rdb_writer(format);
         let mut head = Vec::new();
-        state.write_head(&mut writer, Some(purpose), &mut head);
+        state.write_head(&mut frame, Some(purpose), &mut head);
         let mut snapshot = Snapshot {
             number,
             purpose,
             phase: Phase::Walking,
-            writer,
+            frame,
             file: Some(file),
             temporary,
             broken: Arc::default(),
@@ -211,6 +217,7 @@ impl Server {
             dirty: state.dirty,
             manifest,
             history,
+            told_us: state.now.monotonic_us,
         };
         snapshot.append(state, head);
         state.durability.snapshot = Some(Box::new(snapshot));
@@ -225,8 +232,9 @@ impl Server {
         let keeps_up = snapshot.in_flight.iter().sum::<usize>() < IN_FLIGHT_BYTES_MAX;
         match snapshot.phase {
             Phase::Walking if keeps_up => {
+                self.tell_walked(&mut snapshot);
                 let (records, complete) = self.keyspace.snapshot_step(STEP_BYTES);
-                let bytes = snapshot.writer.records(records);
+                let bytes = snapshot.frame.records(records);
                 if complete {
                     snapshot.finish(&mut self.state, bytes);
                 } else if !bytes.is_empty() {
@@ -242,6 +250,17 @@ impl Server {
             _ => {}
         }
         self.state.durability.snapshot = Some(snapshot);
+    }
+
+    fn tell_walked(&mut self, snapshot: &mut Snapshot) {
+        let now_us = self.state.now.monotonic_us;
+        if now_us.saturating_sub(snapshot.told_us) < PROGRESS_EVERY_US {
+            return;
+        }
+        snapshot.told_us = now_us;
+        let (done, keys) = self.keyspace.snapshot_progress();
+        let percent = done * 100 / keys.max(1);
+        self.state.log(Level::Notice, format_args!("Writing: {done} of {keys} keys ({percent}%)"));
     }
 
     /// Whether the snapshot has something to do without an event.
@@ -331,7 +350,7 @@ impl Snapshot {
 
     /// Has the rest written, and the file get its name when all is on the device.
     fn finish(&mut self, state: &mut State, mut bytes: Vec<u8>) {
-        self.writer.end(&mut bytes);
+        self.frame.end(&mut bytes);
         self.append(state, bytes);
         self.phase = Phase::Finishing;
         let Some(file) = self.file.clone() else { return };
@@ -409,18 +428,13 @@ impl State {
 
     /// All data as a snapshot. No other may be running.
     pub fn snapshot_bytes(&mut self, keyspace: &mut Keyspace) -> Vec<u8> {
-        let format = if keyspace.has_field_expiry() { Format::Redis12 } else { Format::Redis10 };
-        let compresses = self.config.rdbcompression;
-        keyspace.begin_snapshot(|db, database| {
-            Box::new(RdbSink::new(db, database, format, compresses))
-        });
-        let mut writer = self.rdb_writer(format);
+        let mut frame = self.begin_records(keyspace);
         let mut bytes = Vec::new();
-        self.write_head(&mut writer, Some(Purpose::Save), &mut bytes);
+        self.write_head(&mut frame, Some(Purpose::Save), &mut bytes);
         let (records, complete) = keyspace.snapshot_step(usize::MAX);
         debug_assert!(complete, "a walk without a limit comes to the end");
-        bytes.extend(writer.records(records));
-        writer.end(&mut bytes);
+        bytes.extend(frame.records(records));
+        frame.end(&mut bytes);
         bytes
     }
 
@@ -443,32 +457,64 @@ impl State {
         let _ = self.environment.disk().remove(&snapshot.temporary);
     }
 
-    fn rdb_writer(&self, format: Format) -> Writer {
-        Writer::new(format, self.config.rdbcompression, self.config.rdbchecksum)
+    /// Begins a snapshot as RDB records. None may be running.
+    pub(super) fn begin_records(&self, keyspace: &mut Keyspace) -> Frame {
+        // Expire times of fields are worth more than that Redis 7.0 can read the file.
+        let format = match keyspace.has_field_expiry() {
+            true => Format::Redis12,
+            false => Format::Redis10,
+        };
+        let (config, access) = (&self.config, self.snapshot_access(keyspace));
+        keyspace.begin_snapshot(|db, database| {
+            let compresses = config.rdbcompression;
+            Box::new(RecordSink::new(RdbRecords::new(db, database, format, compresses, access)))
+        });
+        Frame::Rdb(Writer::new(format, config.rdbcompression, config.rdbchecksum))
+    }
+
+    /// How the access clocks go into a snapshot, if they do.
+    pub(in crate::server) fn snapshot_access(
+        &self,
+        keyspace: &Keyspace,
+    ) -> Option<(AccessPolicy, i64)> {
+        let policy = self.config.maxmemory_policy;
+        let keeps_access = policy.is_lru() || policy.is_lfu();
+        keeps_access.then(|| (keyspace.policy, keyspace.wall_ms()))
+    }
+
+    /// Begins a snapshot as commands. None may be running.
+    fn begin_commands(&self, keyspace: &mut Keyspace) -> Frame {
+        keyspace.begin_snapshot(|db, _| Box::new(RecordSink::new(CommandRecords::new(db))));
+        Frame::Commands { next_block: 0 }
     }
 
     /// Writes what a snapshot says about itself; `None`: it is for replicas. While there is a stream, it says where in it
     /// it is.
     pub(in crate::server) fn write_head(
         &mut self,
-        writer: &mut Writer,
+        frame: &mut Frame,
         purpose: Option<Purpose>,
         out: &mut Vec<u8>,
     ) {
-        writer.begin(out);
         let seconds = (self.now.unix_us / 1_000_000).to_string();
         let used = self.environment.allocated_bytes().to_string();
-        writer.aux(out, b"redis-ver", REDIS_VERSION.as_bytes());
-        writer.aux(out, b"redis-bits", b"64");
-        writer.aux(out, b"ctime", seconds.as_bytes());
-        writer.aux(out, b"used-mem", used.as_bytes());
-        if let Some(position) = self.stream_position() {
-            writer.aux(out, b"repl-stream-db", position.db.to_string().as_bytes());
-            writer.aux(out, b"repl-id", position.replid.as_bytes());
-            writer.aux(out, b"repl-offset", position.offset.to_string().as_bytes());
-        }
+        let position = self.stream_position().map(|position| {
+            (position.replid, position.offset.to_string(), position.db.to_string())
+        });
         let base: &[u8] = if purpose == Some(Purpose::Rewrite) { b"1" } else { b"0" };
-        writer.aux(out, b"aof-base", base);
+        let mut facts = vec![
+            (&b"redis-ver"[..], REDIS_VERSION.as_bytes()),
+            (b"redis-bits", b"64"),
+            (b"ctime", seconds.as_bytes()),
+            (b"used-mem", used.as_bytes()),
+        ];
+        if let Some((replid, offset, db)) = &position {
+            facts.push((b"repl-stream-db", db.as_bytes()));
+            facts.push((b"repl-id", replid.as_bytes()));
+            facts.push((b"repl-offset", offset.as_bytes()));
+        }
+        facts.push((b"aof-base", base));
+        frame.begin(out, facts);
     }
 
     /// Where the snapshot is.

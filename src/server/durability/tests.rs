@@ -9,9 +9,10 @@ use crate::persistence::testing::{Fault, MemoryDisk};
 use crate::server::testing::TestServer;
 
 const LOG: &str = "data/appendonlydir/appendonly.aof.1.incr.aof";
+const LOG_2: &str = "data/appendonlydir/appendonly.aof.2.incr.aof";
 
 /// A server that keeps a log on this disk, when it has loaded what is there.
-fn start(disk: &MemoryDisk, policy: AppendFsync) -> TestServer {
+pub(super) fn start(disk: &MemoryDisk, policy: AppendFsync) -> TestServer {
     let mut redis = start_without_turn(disk, policy);
     while redis.server.state.durability.loading.is_some() {
         redis.advance_ms(1);
@@ -23,6 +24,15 @@ fn start_without_turn(disk: &MemoryDisk, policy: AppendFsync) -> TestServer {
     let mut redis = TestServer::on_disk(disk, |config| {
         config.appendonly = true;
         config.appendfsync = policy;
+        config.dir = "data".into();
+    });
+    redis.server.open_files().expect("the files are sound");
+    redis
+}
+
+fn start_without_log(disk: &MemoryDisk) -> TestServer {
+    let mut redis = TestServer::on_disk(disk, |config| {
+        config.appendonly = false;
         config.dir = "data".into();
     });
     redis.server.open_files().expect("the files are sound");
@@ -268,12 +278,84 @@ fn d34_t04_a_key_that_is_due_meanwhile_is_not_there_after_a_restart() {
     redis.run("TTL b").is(":500");
 }
 
+#[test]
+fn a_snapshot_keeps_when_or_how_often_keys_were_used() {
+    for (policy, question) in
+        [("allkeys-lru", "OBJECT IDLETIME a"), ("volatile-lfu", "OBJECT FREQ a")]
+    {
+        let disk = MemoryDisk::default();
+        let start = || {
+            let mut redis = TestServer::on_disk(&disk, |config| {
+                config.appendonly = false;
+                config.dir = "data".into();
+            });
+            redis.run(&format!("CONFIG SET maxmemory-policy {policy}")).is("+OK");
+            redis.server.open_files().expect("the files are sound");
+            while redis.server.state.durability.loading.is_some() {
+                redis.advance_ms(1);
+            }
+            redis
+        };
+        let mut redis = start();
+        redis.run("SET a 1").is("+OK");
+        (0..9).for_each(|_| redis.run("GET a").is("$1 1"));
+        redis.advance_ms(55_000);
+        let expected = redis.run(question).0;
+        redis.run("SAVE").is("+OK");
+        drop(redis);
+        start().run(question).is(&expected);
+    }
+}
+
+/// Two files of changes: what the server wrote, cut short, and another.
+fn two_files(cut: usize, second: &[u8]) -> MemoryDisk {
+    let disk = MemoryDisk::default();
+    let mut redis = start(&disk, AppendFsync::No);
+    redis.run("SET a 1").is("+OK");
+    redis.run("SET b 1").is("+OK");
+    drop(redis);
+    let bytes = disk.bytes(LOG).unwrap();
+    disk.set_bytes(LOG, &bytes[..bytes.len() - cut]);
+    disk.set_bytes(LOG_2, second);
+    let manifest = b"file appendonly.aof.1.incr.aof seq 1 type i\nfile appendonly.aof.2.incr.aof seq 2 type i\n";
+    disk.set_bytes("data/appendonlydir/appendonly.aof.manifest", manifest);
+    disk
+}
+
+#[test]
+fn d15_a_torn_file_may_be_followed_by_one_that_nothing_was_written_to() {
+    let disk = two_files(30, b"");
+    let mut redis = start(&disk, AppendFsync::Always);
+    redis.run("EXISTS a b").is(":1");
+    redis.run("SET c 1");
+    redis.advance_ms(1);
+    assert!(log_of(&redis).contains("short read while loading the AOF file appendonly.aof.1"));
+    drop(redis);
+    disk.cut_power();
+    // The first file is whole now: what follows it can be trusted.
+    let mut redis = start(&disk, AppendFsync::Always);
+    redis.run("EXISTS a b c").is(":2");
+}
+
+#[test]
+fn d19_a_torn_file_that_another_one_continues_is_refused() {
+    let disk = two_files(30, b"*3\r\n$3\r\nSET\r\n$1\r\nc\r\n$1\r\n1\r\n");
+    let first = disk.bytes(LOG);
+    let mut redis = start_without_turn(&disk, AppendFsync::No);
+    redis.advance_ms(1);
+    assert_eq!(redis.actions.exit, Some(1));
+    assert!(log_of(&redis).contains("Unexpected end of file reading the append only file"));
+    assert_eq!(disk.bytes(LOG), first);
+}
+
 /// Lets background work come to its end.
-fn settle(redis: &mut TestServer) {
+pub(super) fn settle(redis: &mut TestServer) {
     for _ in 0..20 {
         redis.advance_ms(1);
     }
-    assert!(redis.server.state.durability.snapshot.is_none());
+    while redis.server.state.durability.snapshot.is_some() {
+        redis.advance_ms(1);
+    }
 }
 
 #[test]
@@ -406,8 +488,7 @@ fn d37_the_log_has_effects_and_gives_the_same_data_again() {
 #[test]
 fn the_log_can_be_turned_on_and_off_while_the_server_runs() {
     let disk = MemoryDisk::default();
-    let mut redis = TestServer::on_disk(&disk, |config| config.dir = "data".into());
-    redis.server.open_files().unwrap();
+    let mut redis = start_without_log(&disk);
     redis.run("SET a 1");
     redis.run("CONFIG SET appendonly yes").is("+OK");
     settle(&mut redis);
@@ -416,6 +497,95 @@ fn the_log_can_be_turned_on_and_off_while_the_server_runs() {
     redis.run("SET c 1");
     drop(redis);
     start(&disk, AppendFsync::Everysec).run("EXISTS a b c").is(":2");
+}
+
+#[test]
+fn a_rewrite_without_a_log_writes_a_base_and_begins_none() {
+    let disk = MemoryDisk::default();
+    let mut redis = start_without_log(&disk);
+    redis.run("SET a 1").is("+OK");
+    redis.run("BGREWRITEAOF").is("+Background append only file rewriting started");
+    settle(&mut redis);
+    redis.run("SET b 1").is("+OK");
+    assert!(redis.server.state.durability.log.is_none());
+    let base = "data/appendonlydir/appendonly.aof.1.base.rdb";
+    assert_eq!(disk.all_names(), [base, "data/appendonlydir/appendonly.aof.manifest"]);
+    drop(redis);
+    start(&disk, AppendFsync::No).run("EXISTS a b").is(":1");
+}
+
+#[test]
+fn a_base_of_commands_has_every_type_and_is_refused_when_its_end_is_missing() {
+    let disk = MemoryDisk::default();
+    let mut redis = start(&disk, AppendFsync::No);
+    redis.run("CONFIG SET aof-use-rdb-preamble no").is("+OK");
+    for line in [
+        "SET number 12",
+        "SET text abc PX 500000",
+        "RPUSH list a 1 c",
+        "SADD ints 1 2 3",
+        "SADD words a b 3",
+        "ZADD zset 1.5 a -inf b 17 c",
+        "HSET hash f 1 g w",
+        "HPEXPIRE hash 900000 FIELDS 1 g",
+        "SELECT 5",
+        "SET other 1",
+    ] {
+        redis.run(line);
+    }
+    redis.server.state.config.enable_debug_command = crate::config::value::ProtectedAction::Yes;
+    let expected = redis.run("DEBUG DIGEST").0;
+    redis.run("BGREWRITEAOF");
+    settle(&mut redis);
+    drop(redis);
+    let base = "data/appendonlydir/appendonly.aof.1.base.aof";
+    let mut redis = start(&disk, AppendFsync::No);
+    redis.server.state.config.enable_debug_command = crate::config::value::ProtectedAction::Yes;
+    redis.run("DEBUG DIGEST").is(&expected);
+    redis.run("HPTTL hash FIELDS 1 g").starts("*1 :8");
+    redis.run("PTTL text").starts(":4");
+    drop(redis);
+    let bytes = disk.bytes(base).unwrap();
+    for cut in 1..bytes.len() {
+        disk.set_bytes(base, &bytes[..bytes.len() - cut]);
+        let mut redis = start_without_turn(&disk, AppendFsync::No);
+        redis.advance_ms(1);
+        assert_eq!(redis.actions.exit, Some(1), "cut by {cut}");
+    }
+}
+
+#[test]
+fn the_log_is_turned_off_while_a_snapshot_is_taken() {
+    for command in ["BGSAVE", "BGREWRITEAOF"] {
+        // At each step of it.
+        for turns in 0..5 {
+            let disk = MemoryDisk::default();
+            let mut redis = start(&disk, AppendFsync::Everysec);
+            redis.run("SET a 1").is("+OK");
+            redis.world.borrow_mut().jobs_are_held = true;
+            redis.run(command).starts("+Background");
+            for _ in 0..turns {
+                redis.world.borrow_mut().jobs_are_held = false;
+                redis.world.borrow_mut().finished_max = Some(1);
+                redis.advance_ms(1);
+                redis.world.borrow_mut().jobs_are_held = true;
+            }
+            redis.run("CONFIG SET appendonly no").is("+OK");
+            redis.world.borrow_mut().jobs_are_held = false;
+            redis.world.borrow_mut().finished_max = None;
+            settle(&mut redis);
+            redis.run("SET b 1").is("+OK");
+            assert!(redis.server.state.durability.log.is_none(), "{command} {turns}");
+            redis.run("CONFIG SET appendonly yes").is("+OK");
+            settle(&mut redis);
+            redis.run("SET c 1").is("+OK");
+            redis.advance_ms(1100);
+            redis.advance_ms(1);
+            drop(redis);
+            disk.cut_power();
+            start(&disk, AppendFsync::Everysec).run("EXISTS a b c").is(":3");
+        }
+    }
 }
 
 #[test]

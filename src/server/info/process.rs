@@ -63,6 +63,7 @@ pub(super) fn memory(view: &View<'_>, text: &mut Text) {
     let indexes: usize = view.keyspace.databases().iter().map(|db| db.index_bytes()).sum();
     let overhead = startup + clients + indexes;
     let dataset = used.saturating_sub(overhead);
+    let log_buffer = view.state.durability.log.as_ref().map_or(0, |log| log.unwritten());
     let net = used.saturating_sub(startup).max(1);
     text.bytes("used_memory", used);
     text.bytes("used_memory_rss", process.resident_bytes);
@@ -90,7 +91,7 @@ pub(super) fn memory(view: &View<'_>, text: &mut Text) {
         ("mem_clients_slaves", &0),
         ("mem_clients_normal", &clients),
         ("mem_cluster_links", &0),
-        ("mem_aof_buffer", &0),
+        ("mem_aof_buffer", &log_buffer),
         ("mem_allocator", &ALLOCATOR),
         ("active_defrag_running", &0),
         ("lazyfree_pending_objects", &view.discarding),

@@ -15,13 +15,14 @@ use std::sync::atomic::AtomicBool;
 use bytes::Bytes;
 
 use super::replica::Phase;
-use super::sync_sink::SyncSink;
+use super::sync_sink::{Form, SyncSink};
 use crate::keyspace::Keyspace;
 use crate::log::Level;
 use crate::net::Token;
 use crate::persistence::disk::{self, DiskFile, Done, Lane};
 use crate::persistence::rdb::{Format, Writer};
 use crate::server::ahead::Ahead;
+use crate::server::durability::Frame;
 use crate::server::{Server, State};
 
 /// Bytes walked, or read from the file, per turn.
@@ -66,7 +67,7 @@ pub struct FullSync {
     number: u64,
     step: Step,
     target: Target,
-    writer: Writer,
+    frame: Frame,
     /// Offset of the stream that the snapshot stands for.
     offset: u64,
     /// Who gets it: number of the connection, too, because a place may be taken by another.
@@ -225,8 +226,10 @@ impl State {
         let ahead = Ahead::default();
         let format = self.sync_format(keyspace);
         let compresses = self.config.rdbcompression;
+        let (form, access) =
+            (Form { format, compresses, without_data }, self.snapshot_access(keyspace));
         keyspace.begin_snapshot(|db, database| {
-            SyncSink::boxed(db, database, format, compresses, &ahead, without_data)
+            Box::new(SyncSink::new(db, database, form, access, &ahead))
         });
         let says_ahead = keyspace.has_field_expiry() && !format.has_field_expiry();
         let databases = keyspace.databases().len();
@@ -235,7 +238,7 @@ impl State {
             number: self.durability.next_snapshot(),
             step: Step::Walking,
             target,
-            writer: Writer::new(format, compresses, self.config.rdbchecksum),
+            frame: Frame::Rdb(Writer::new(format, compresses, self.config.rdbchecksum)),
             offset,
             replicas: who.iter().map(|&token| (token, self.clients.get(token).id)).collect(),
         };
@@ -243,7 +246,7 @@ impl State {
             self.announce_snapshot(token, &sync);
         }
         let mut head = Vec::new();
-        self.write_head(&mut sync.writer, None, &mut head);
+        self.write_head(&mut sync.frame, None, &mut head);
         sync.put(self, head);
         self.replication.full_sync = Some(Box::new(sync));
         Ok(())
@@ -378,9 +381,9 @@ impl FullSync {
         let (records, complete) = server.keyspace.snapshot_step(STEP_BYTES);
         let state = &mut server.state;
         state.effects.add_ahead();
-        let mut bytes = self.writer.records(records);
+        let mut bytes = self.frame.records(records);
         if complete {
-            self.writer.end(&mut bytes);
+            self.frame.end(&mut bytes);
             if let Target::Replicas { mark } = &self.target {
                 bytes.extend_from_slice(mark);
             }

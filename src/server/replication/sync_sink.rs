@@ -7,19 +7,28 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
-use crate::keyspace::{Database, Entry, SnapshotSink, ValueRef};
+use crate::keyspace::{AccessPolicy, Database, Entry, SharedValue, SnapshotSink, ValueRef};
 use crate::persistence::rdb::Format;
 use crate::resp::write_request;
 use crate::server::ahead::Ahead;
-use crate::server::durability::RdbSink;
+use crate::server::durability::{RdbRecords, RecordSink};
 use crate::types::hash::HashRef;
 
 /// Redis takes about a million arguments.
 const FIELDS_PER_COMMAND: usize = 1000;
 
+/// The form of a snapshot for replicas.
+#[derive(Clone, Copy)]
+pub(super) struct Form {
+    pub format: Format,
+    pub compresses: bool,
+    /// There are no keys in it.
+    pub without_data: bool,
+}
+
 /// The records of one database.
 pub(super) struct SyncSink {
-    records: RdbSink,
+    records: RecordSink<RdbRecords>,
     db: usize,
     ahead: Ahead,
     says_ahead: bool,
@@ -27,20 +36,26 @@ pub(super) struct SyncSink {
 }
 
 impl SyncSink {
-    pub fn boxed(
+    pub fn new(
         db: usize,
         database: &Database,
-        format: Format,
-        compresses: bool,
+        form: Form,
+        access: Option<(AccessPolicy, i64)>,
         ahead: &Ahead,
-        without_data: bool,
-    ) -> Box<dyn SnapshotSink> {
-        let records = RdbSink::new(db, database, format, compresses);
+    ) -> Self {
+        let Form { format, compresses, without_data } = form;
+        let records = RdbRecords::new(db, database, format, compresses, access);
         let says_ahead = !format.has_field_expiry() && database.has_field_expiry();
-        Box::new(Self { records, db, ahead: Arc::clone(ahead), says_ahead, without_data })
+        let (records, ahead) = (RecordSink::new(records), Arc::clone(ahead));
+        Self { records, db, ahead, says_ahead, without_data }
     }
 
-    fn say_expire_times(&mut self, key: &[u8], hash: HashRef<'_>) {
+    /// What the records do not say of a key goes ahead of what changes it next.
+    fn say_ahead(&mut self, key: &[u8], value: ValueRef<'_>) {
+        let ValueRef::Hash(hash) = value else { return };
+        if !self.says_ahead || hash.next_expiry_ms().is_none() {
+            return;
+        }
         let commands = expire_commands(key, hash);
         if !commands.is_empty() {
             let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,12 +92,22 @@ impl SnapshotSink for SyncSink {
             return;
         }
         self.records.key(entry, value);
-        if let ValueRef::Hash(hash) = value
-            && self.says_ahead
-            && hash.next_expiry_ms().is_some()
-        {
-            self.say_expire_times(entry.key(), hash);
+        self.say_ahead(entry.key(), value);
+    }
+
+    fn begin_key(&mut self, entry: Entry<'_>, value: ValueRef<'_>, shared: SharedValue) {
+        if !self.without_data {
+            self.say_ahead(entry.key(), value);
+            self.records.begin_key(entry, value, shared);
         }
+    }
+
+    fn next_part(&mut self) -> bool {
+        self.records.next_part()
+    }
+
+    fn is_within_key(&self) -> bool {
+        self.records.is_within_key()
     }
 
     fn len(&self) -> usize {

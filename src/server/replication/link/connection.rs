@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::handshake::{Answer, Greeting, Handshake, Progress};
 use super::stream::Stream;
-use super::{Link, Phase, RETRY_US, RETRY_US_MAX, STABLE_US};
+use super::{Link, Phase, RETRY_US, RETRY_US_MAX, STABLE_US, Synced};
 use crate::keyspace::Keyspace;
 use crate::log::Level;
 use crate::net::{Connect, Disconnect, Peer, Token};
@@ -97,13 +97,30 @@ impl State {
         }
     }
 
-    /// Tells the master how far this server is.
+    /// Tells the master how far this server is, and the device of its log.
     pub(super) fn send_ack(&mut self) {
         let Some(token) = self.link().and_then(|link| link.phase.token()) else { return };
+        let synced = self.synced_offset().map(|offset| offset.to_string());
         let offset = self.replication.history.offset.to_string();
+        let mut words: Vec<&[u8]> = vec![b"REPLCONF", b"ACK", offset.as_bytes()];
+        if let Some(synced) = &synced {
+            words.extend([&b"FACK"[..], synced.as_bytes()]);
+        }
         let mut ack = Vec::new();
-        write_request(&mut ack, [&b"REPLCONF"[..], b"ACK", offset.as_bytes()].into_iter());
+        write_request(&mut ack, words.into_iter());
         self.send_to_master(token, &ack);
+    }
+
+    /// Up to which offset of the stream all is on the log's device, as far as is known; `None` without a log.
+    fn synced_offset(&mut self) -> Option<u64> {
+        self.effects.settle();
+        self.add_effects_to_log();
+        let log = self.durability.log.as_ref()?;
+        let (added, synced) = (log.added(), log.synced());
+        let offset = self.replication.history.offset;
+        let link = self.link_mut()?;
+        link.synced.note(added, offset, synced);
+        link.synced.offset
     }
 
     fn send_to_master(&mut self, token: Token, bytes: &[u8]) {
@@ -339,6 +356,7 @@ impl State {
         link.resumes = true;
         link.useless_syncs = 0;
         link.down_since_us = None;
+        link.synced = Synced::default(); // the log may be another one
         link.next_ack_us = now_us + ACK_EVERY_US;
         let db = self.replication.stream_db;
         if let Some(client) = self.clients.find_mut(token) {

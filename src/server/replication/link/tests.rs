@@ -330,7 +330,7 @@ fn r18_a_broken_mark_or_a_wrong_length_leads_to_nothing() {
 
 #[test]
 fn acks_tell_the_offset_before_the_question() {
-    let mut replica = Replica::new();
+    let mut replica = Replica::with(|config| config.appendonly = false);
     replica.agree();
     let answer = replica.hear(&[full_sync(1000), counted(&snapshot(&[]))].concat());
     assert_eq!(text(&answer), "*3 $8 REPLCONF $3 ACK $4 1000");
@@ -703,4 +703,33 @@ fn a_failover_that_is_rejected_leaves_the_master_what_it_was() {
     replica.hear(b"-ERR no\r\n");
     assert!(replica.redis.server.state.link().is_none());
     replica.run("SET b 1").is("+OK");
+}
+
+#[test]
+fn the_master_is_told_what_is_on_the_device() {
+    let mut redis = TestServer::with(|config| config.appendonly = true);
+    redis.server.open_files().unwrap();
+    let mut replica = Replica::of(redis);
+    replica.agree();
+    replica.hear(&[full_sync(1000), counted(&snapshot(&[]))].concat());
+    for _ in 0..10 {
+        replica.redis.advance_ms(100);
+    }
+    let token = replica.token;
+    replica.redis.take(token);
+    let question = stream(&["REPLCONF GETACK *"]);
+    let set = stream(&["SELECT 0", "SET a 1"]);
+    let answer = text(&replica.hear(&[&set[..], &question].concat()));
+    let end = 1000 + set.len();
+    assert!(
+        answer.starts_with(&format!("*5 $8 REPLCONF $3 ACK $4 {end} $4 FACK $4 1000")),
+        "{answer}"
+    );
+    for _ in 0..30 {
+        replica.redis.advance_ms(100);
+    }
+    replica.redis.take(token);
+    let answer = text(&replica.hear(&question));
+    let end = end + question.len();
+    assert_eq!(answer, format!("*5 $8 REPLCONF $3 ACK $4 {end} $4 FACK $4 {end}"));
 }

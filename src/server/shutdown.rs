@@ -174,7 +174,8 @@ impl State {
         self.abort_snapshot(keyspace);
         if self.durability.log.is_some() {
             self.log(Level::Notice, format_args!("Calling fsync() on the AOF file."));
-            self.close_log()?;
+            let position = self.stream_position();
+            self.close_log(position)?;
         }
         if stop.save.unwrap_or(!self.config.save.is_empty()) {
             self.log(Level::Notice, format_args!("Saving the final RDB snapshot before exiting."));

@@ -9,6 +9,7 @@ use crate::persistence::aof::Log;
 use crate::persistence::aof::block::Line;
 use crate::persistence::aof::log::{Failure, Finished, Step, WriteFailed};
 use crate::persistence::disk::Done;
+use crate::server::replication::Position;
 use crate::server::{Server, State};
 
 /// Errors that repeat are told this often.
@@ -144,11 +145,15 @@ impl State {
         }
     }
 
-    /// Ends the log: whoever writes to its file next may be another program.
-    pub fn close_log(&mut self) -> Result<(), String> {
+    /// Ends the log: whoever writes to its file next may be another program. `position`: where in a history of changes it
+    /// ends, if that is known.
+    pub fn close_log(&mut self, position: Option<Position>) -> Result<(), String> {
         self.sync_log()?;
         let Some(log) = &mut self.durability.log else { return Ok(()) };
         log.write_line(Line::Close(log.next_block()));
+        if let Some(position) = position {
+            log.write_line(Line::At(position.into()));
+        }
         if let Err(message) = self.sync_log() {
             if let Some(log) = &mut self.durability.log {
                 log.write_line(Line::Open(log.next_block()));
@@ -175,7 +180,7 @@ impl State {
                 self.durability.facts.retry_us = 0;
             }
             (false, true) => {
-                if let Err(message) = self.close_log() {
+                if let Err(message) = self.close_log(None) {
                     self.log(Level::Warning, format_args!("{message}"));
                     self.durability.log = None;
                     self.apply_effect_readers();

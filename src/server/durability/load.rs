@@ -12,9 +12,11 @@ use crate::commands::Ctx;
 use crate::keyspace::{Candidate, Keyspace};
 use crate::log::Level;
 use crate::net::{Peer, Token};
+use crate::persistence::aof::block::Place;
 use crate::persistence::aof::{Damage, Reader, Tail};
 use crate::persistence::rdb;
 use crate::resp::{Args, Batch, Limits, Protocol, Reply, RequestParser};
+use crate::server::replication::Position;
 use crate::server::{Blocked, Server, State};
 
 /// Bytes read from a file at a time.
@@ -50,6 +52,8 @@ pub(super) struct Ending {
     pub next_block: u64,
     /// A file before it whose end was cut off, and where its sound part ends.
     pub torn_before: Option<(String, u64)>,
+    /// Where in a history of changes all that was loaded is.
+    pub place: Option<Place>,
 }
 
 /// A load that is running.
@@ -195,6 +199,7 @@ impl Server {
         if source.is_incr {
             loading.ending.sound_end = tail.sound_end;
             loading.ending.next_block = tail.next_block;
+            loading.ending.place = tail.place;
         }
         Ok(())
     }
@@ -285,6 +290,7 @@ impl Server {
                 ),
             );
         }
+        self.state.note_place(loading);
         match self.state.finish_loading(&mut self.keyspace, &loading.ending) {
             Ok(()) => self.state.reply_that_loaded(loading),
             Err(message) => self.state.cannot_start(&message),
@@ -354,6 +360,19 @@ impl State {
         let waiting = (token, client.id);
         if let Some(loading) = &mut self.durability.loading {
             loading.waiting = Some(waiting);
+        }
+    }
+
+    /// At the start: the data that was loaded may be that of a known place in a history. A base and the changes after it
+    /// are so only by the last line of the changes.
+    fn note_place(&mut self, loading: &Loading) {
+        let from_log = self.config.appendonly && self.durability.manifest.files().next().is_some();
+        let position = match from_log {
+            true => loading.ending.place.and_then(|place| Position::try_from(place).ok()),
+            false => loading.target.position(),
+        };
+        if let Some(position) = position.filter(|_| !self.durability.started) {
+            self.restore_position(position);
         }
     }
 

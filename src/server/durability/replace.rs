@@ -16,7 +16,7 @@ impl State {
         {
             snapshot.fail();
         }
-        if let Err(message) = self.close_log() {
+        if let Err(message) = self.close_log(None) {
             self.log(Level::Warning, format_args!("{message}"));
             self.durability.log = None;
             self.apply_effect_readers();

@@ -7,6 +7,7 @@
 
 use super::{Backlog, ReplId, Role};
 use crate::log::Level;
+use crate::persistence::aof::block::Place;
 use crate::server::State;
 
 /// A position in a history.
@@ -18,6 +19,24 @@ pub struct Position {
     pub offset: u64,
     /// The database that the stream is in.
     pub db: usize,
+}
+
+impl From<Position> for Place {
+    fn from(position: Position) -> Self {
+        let mut replid = [0; 40];
+        replid.copy_from_slice(position.replid.as_bytes());
+        Self { replid, offset: position.offset, db: position.db as u64 }
+    }
+}
+
+impl TryFrom<Place> for Position {
+    type Error = ();
+
+    fn try_from(place: Place) -> Result<Self, ()> {
+        let replid = ReplId::parse(&place.replid).ok_or(())?;
+        let db = usize::try_from(place.db).map_err(|_| ())?;
+        Ok(Self { replid, offset: place.offset, db })
+    }
 }
 
 impl State {

@@ -34,6 +34,8 @@ pub enum Blocked {
     Listening,
     /// Its command waits for keys.
     Keys,
+    /// `MIGRATE` waits for the keys to arrive.
+    Migrating,
 }
 
 /// Classes of clients: `CLIENT LIST TYPE`, and what each may leave unread.

@@ -64,7 +64,16 @@ impl Service for Server {
         Ok(token)
     }
 
+    fn established(&mut self, token: Token, peer: Peer) {
+        if self.state.migrations.has(token) {
+            self.state.target_connected(token, peer);
+        }
+    }
+
     fn received(&mut self, token: Token, bytes: &[u8]) {
+        if self.state.migrations.has(token) {
+            return self.receive_from_target(token, bytes);
+        }
         // Whoever has come in after the shutdown is not served any more.
         if self.state.actions.exit.is_none() {
             self.receive(token, bytes);
@@ -94,7 +103,9 @@ impl Service for Server {
         if client.monitor {
             state.monitors.retain(|&watcher| watcher != token);
         }
-        if matches!(why, Disconnect::PeerClosed) {
+        if state.migrations.has(token) {
+            state.target_disconnected(token, &why);
+        } else if matches!(why, Disconnect::PeerClosed) {
             state.log(
                 Level::Verbose,
                 format_args!(
@@ -118,6 +129,9 @@ impl Service for Server {
         let state = &mut self.state;
         state.stats.net_out += bytes as u64;
         let now_us = state.now.monotonic_us;
+        if !state.migrations.is_empty() {
+            state.target_was_sent(token);
+        }
         let Some(client) = state.clients.find_mut(token) else { return };
         client.net_out += bytes as u64;
         client.last_interaction_us = now_us;
@@ -149,6 +163,7 @@ impl Service for Server {
     fn run_timers(&mut self) -> Option<Duration> {
         self.load_some();
         self.snapshot_some();
+        self.look_after_migrations();
         Some(self.cron())
     }
 

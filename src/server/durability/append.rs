@@ -30,7 +30,7 @@ impl Server {
         match done {
             Done::Log(finished) => self.state.log_job_ended(finished),
             Done::Files(number, result) => self.files_job_ended(number, result),
-            Done::Resolved(..) => {} // whoever has asked is gone
+            Done::Resolved(number, addresses) => self.state.target_resolved(number, addresses),
         }
     }
 }

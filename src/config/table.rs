@@ -186,7 +186,7 @@ const REPLICATION: &[Directive] = &[
     secret("masterauth", at!(masterauth), "password for the master").alias("primaryauth"),
     flag("replica-serve-stale-data", at!(replica_serve_stale_data), "yes", "answer while the master is unreachable").alias("slave-serve-stale-data"),
     flag("replica-read-only", at!(replica_read_only), "yes", "refuse writes on a replica").alias("slave-read-only"),
-    flag("replica-ignore-maxmemory", at!(replica_ignore_maxmemory), "yes", "a replica evicts nothing").alias("slave-ignore-maxmemory").no_effect(),
+    flag("replica-ignore-maxmemory", at!(replica_ignore_maxmemory), "yes", "a replica evicts nothing").alias("slave-ignore-maxmemory"),
     number("replica-priority", at!(replica_priority), "100", (0, INT_MAX), "order of promotion, 0 for never").alias("slave-priority"),
     text("replica-announce-ip", at!(replica_announce_ip), "", "address told to the master").alias("slave-announce-ip"),
     number("replica-announce-port", at!(replica_announce_port), "0", (0, 65535), "port told to the master").alias("slave-announce-port"),

@@ -39,6 +39,8 @@ pub enum Blocked {
     Acks,
     /// It has asked for a shutdown, which waits for replicas.
     Shutdown,
+    /// `MIGRATE` waits for the keys to arrive.
+    Migrating,
 }
 
 impl Blocked {

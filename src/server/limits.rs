@@ -68,7 +68,7 @@ impl State {
             ClientClass::Replica => limits.replica.at_least(self.config.repl_backlog_size),
             ClientClass::Pubsub => limits.pubsub,
         };
-        if client.closing {
+        if client.closing || client.internal {
             return;
         }
         let over_soft = limit.soft_bytes > 0 && len >= limit.soft_bytes;

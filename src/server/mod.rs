@@ -19,6 +19,7 @@ mod input;
 mod latency;
 mod limits;
 mod look_ahead;
+mod migrate;
 mod monitor;
 mod notify;
 mod pause;
@@ -51,6 +52,7 @@ pub use environment::{Environment, ProcessFacts};
 pub use eviction::Eviction;
 pub use info::info;
 pub use latency::{Latency, Spike, Spikes};
+pub use migrate::{MigrateRequest, Migrations};
 pub use monitor::quoted;
 pub use pause::{Pause, PauseKind, PausePurpose};
 pub use reconfigure::{listen_config, waits_for_loop};
@@ -128,6 +130,8 @@ pub struct State {
     pub eviction: Eviction,
     /// The files that outlive the process.
     pub durability: Durability,
+    /// Keys on their way to other servers.
+    pub migrations: Migrations,
     /// EXEC is running queued commands: none of them may wait.
     pub in_exec: bool,
     /// Keys that transactions depend on.
@@ -203,6 +207,7 @@ impl Server {
             dirty: 0,
             eviction: Eviction::default(),
             durability: Durability::default(),
+            migrations: Migrations::default(),
             in_exec: false,
             watched: WatchedKeys::new(keyspace.hash_key()),
             tracking: Tracking::new(keyspace.hash_key()),

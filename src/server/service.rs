@@ -67,12 +67,17 @@ impl Service for Server {
     fn established(&mut self, token: Token, peer: Peer) {
         if self.state.is_link(token) {
             self.state.master_connected(token, peer);
+        } else if self.state.migrations.has(token) {
+            self.state.target_connected(token, peer);
         }
     }
 
     fn received(&mut self, token: Token, bytes: &[u8]) {
         if self.state.is_link(token) {
             return self.receive_from_master(token, bytes);
+        }
+        if self.state.migrations.has(token) {
+            return self.receive_from_target(token, bytes);
         }
         // Whoever has come in after the shutdown is not served any more.
         if self.state.actions.exit.is_none() {
@@ -106,6 +111,8 @@ impl Service for Server {
         }
         if state.is_link(token) {
             state.master_disconnected(&why);
+        } else if state.migrations.has(token) {
+            state.target_disconnected(token, &why);
         } else if matches!(why, Disconnect::PeerClosed) {
             state.log(
                 Level::Verbose,
@@ -130,6 +137,9 @@ impl Service for Server {
         let state = &mut self.state;
         state.stats.net_out += bytes as u64;
         let now_us = state.now.monotonic_us;
+        if !state.migrations.is_empty() {
+            state.target_was_sent(token);
+        }
         let Some(client) = state.clients.find_mut(token) else { return };
         client.net_out += bytes as u64;
         client.last_interaction_us = now_us;
@@ -167,6 +177,7 @@ impl Service for Server {
         self.snapshot_some();
         self.full_sync_some();
         self.look_after_link();
+        self.look_after_migrations();
         Some(self.cron())
     }
 

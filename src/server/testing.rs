@@ -288,7 +288,8 @@ impl TestServer {
         Answer(text.trim_end_matches(' ').to_string())
     }
 
-    fn sent(&mut self, client: Token) -> Vec<u8> {
+    /// The bytes a client was sent since the last look.
+    pub fn sent(&mut self, client: Token) -> Vec<u8> {
         let Some(output) = self.server.output(client) else { return Vec::new() };
         let mut bytes = output.to_vec();
         bytes.truncate(output.open_len()); // what waits for the log stays

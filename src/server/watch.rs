@@ -201,6 +201,7 @@ impl State {
             let changed = watchers.filter(|(key, w)| w.was_there || keyspace.holds(db, key));
             let tokens = changed.map(|(_, watcher)| watcher.token).collect();
             self.watched_changed(tokens);
+            self.migrations.database_changed(db);
         }
     }
 

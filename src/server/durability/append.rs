@@ -32,6 +32,10 @@ impl Server {
         match done {
             Done::Log(finished) => self.state.log_job_ended(finished),
             Done::Files(number, result) => self.files_job_ended(number, result),
+            // A replica's numbers are random, so that no two who ask have the same.
+            Done::Resolved(number, addresses) if self.state.migrations.has_asked(number) => {
+                self.state.target_resolved(number, addresses);
+            }
             Done::Resolved(number, addresses) => self.state.master_resolved(number, addresses),
         }
     }

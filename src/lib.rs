@@ -28,6 +28,7 @@ pub mod keyspace;
 pub mod log;
 pub mod net;
 pub mod persistence;
+pub mod proxy;
 pub mod resp;
 pub mod server;
 pub mod types;

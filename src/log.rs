@@ -45,6 +45,8 @@ pub enum Role {
     Master,
     /// `S`
     Slave,
+    /// `P`
+    Proxy,
     /// `C`: before the server runs.
     Startup,
 }
@@ -54,6 +56,7 @@ impl Role {
         match self {
             Role::Master => 'M',
             Role::Slave => 'S',
+            Role::Proxy => 'P',
             Role::Startup => 'C',
         }
     }

@@ -21,6 +21,8 @@ mod collections;
 mod groups;
 #[path = "differential/peer.rs"]
 mod peer;
+#[path = "differential/proxied.rs"]
+mod proxied;
 #[path = "differential/reply.rs"]
 mod reply;
 #[path = "differential/session.rs"]
@@ -72,6 +74,7 @@ fn p30_random_streams_get_the_replies_of_redis_7_0() {
         reference: session("reference", &reference, &[]),
         ours: session("server under test", &ours, &[]),
         groups: groups::wanted(),
+        proxied: false,
     });
     let seeds = seeds();
     let cases = number("MINI_REDIS_DIFF_CASES")
@@ -92,6 +95,7 @@ fn p30_a_planted_difference_is_found_and_made_small() {
         reference: session("reference of the planted one", &reference, &[]),
         ours: session("planted", &reference, &["--rename-command", "APPEND", "APPEND2"]),
         groups: vec![groups::find("string")],
+        proxied: false,
     });
     let failure =
         search(SEED_FIXED, CASES_DEFAULT, &pair).expect_err("APPEND is unknown to one of the two");
@@ -167,14 +171,18 @@ struct Pair {
     reference: Session,
     ours: Session,
     groups: Vec<&'static Group>,
+    /// The one under test is behind the proxy, in front of a cluster.
+    proxied: bool,
 }
 
 impl Pair {
     /// Plays a stream on both servers. An error is a report of the first answer that differs.
     fn compare(&mut self, stream: &Stream) -> Result<(), String> {
-        let stream = stream.concat();
-        let steps =
-            [vec![Step::command(&["FLUSHALL"])], stream.clone(), inspection(&self.groups)].concat();
+        let (mut stream, mut inspection) = (stream.concat(), inspection(&self.groups));
+        if self.proxied {
+            (stream, inspection) = (proxied::changed(stream), proxied::changed(inspection));
+        }
+        let steps = [vec![Step::command(&["FLUSHALL"])], stream.clone(), inspection].concat();
         let (reference, ours) = std::thread::scope(|scope| {
             let reference = scope.spawn(|| self.reference.play(&steps));
             let ours = self.ours.play(&steps);

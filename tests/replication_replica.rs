@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use support::data::Data;
 use support::keyspace::{fill, keyspace_of, one};
 use support::peers::find_peer;
-use support::proxy::Proxy;
+use support::wire::Wire;
 use support::{Raw, TestServer, skipped, wait_until};
 
 /// A kind of server that can be there or not.
@@ -204,15 +204,15 @@ fn resumes(test: &str, kind: &PeerKind) {
     let Some(peer) = kind.start(test, &["--repl-backlog-size", "64mb"]) else { return };
     let mut master = peer.connect();
     fill(&mut master, false);
-    let proxy = Proxy::to(peer.address());
-    let server = replica_of(proxy.port(), &[]);
+    let wire = Wire::to(peer.address());
+    let server = replica_of(wire.port(), &[]);
     let mut replica = server.connect();
     wait_until("the link is up", || is_up(&mut replica));
     let load = Load::on(&peer, false);
     for number in 1..=3 {
         let before = info(&mut master, "master_repl_offset");
         wait_until("something is written", || info(&mut master, "master_repl_offset") != before);
-        proxy.cut();
+        wire.cut();
         let resumed =
             |master: &mut Raw| info(master, "sync_partial_ok").parse::<u32>().unwrap_or(0);
         wait_until("the link is taken up", || {
@@ -359,13 +359,13 @@ fn r22_a_chain_of_unlike_servers_ends_with_what_it_began_with() {
     let Some(last) = REDIS_7.start(test, &[]) else { return };
     let (mut master, mut end) = (first.connect(), last.connect());
     fill(&mut master, false);
-    let proxy = Proxy::to(first.address());
-    let server = replica_of(proxy.port(), &["--repl-diskless-sync-delay", "0"]);
+    let wire = Wire::to(first.address());
+    let server = replica_of(wire.port(), &["--repl-diskless-sync-delay", "0"]);
     let mut middle = server.connect();
     end.run(&format!("REPLICAOF 127.0.0.1 {}", server.port())).is("+OK");
     let load = Load::on(&first, false);
     wait_until("the last link is up", || is_up(&mut end));
-    proxy.cut();
+    wire.cut();
     wait_until("the first link is taken up", || info(&mut master, "sync_partial_ok") == "1");
     load.stop();
     expect_equal(&mut master, &mut middle, false);

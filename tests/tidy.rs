@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["keyspace"],
     &["persistence"],
     &["server", "commands"],
-    &["host", "cli"],
+    &["host", "cli", "proxy"],
     &["bin"],
 ];
 

@@ -1,11 +1,7 @@
-//! The proxy. It is not built yet.
+//! The proxy: `proxy --port 7000 --nodes host:port,host:port,...`.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    eprintln!(
-        "proxy: not built yet in version {}; see README.md for what there is",
-        mini_redis::version::VERSION
-    );
-    ExitCode::FAILURE
+    mini_redis::proxy::run()
 }

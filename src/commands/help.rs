@@ -1,14 +1,19 @@
 //! The `HELP` subcommand of the commands that have subcommands.
 
 use super::Ctx;
+use crate::resp::Reply;
 
 /// Writes the help of `command` (in capitals): a line that says what it is, `lines`, and what `HELP` does.
 pub fn reply_help(ctx: &mut Ctx<'_>, command: &str, lines: &[&str]) {
-    ctx.reply.array(lines.len() + 3);
-    ctx.reply
-        .simple(&format!("{command} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+    write_help(ctx.reply, command, lines);
+}
+
+/// The same where there is no call to answer.
+pub fn write_help(reply: &mut Reply, command: &str, lines: &[&str]) {
+    reply.array(lines.len() + 3);
+    reply.simple(&format!("{command} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
     for line in lines.iter().chain(&["HELP", "    Prints this help."]) {
-        ctx.reply.simple(line);
+        reply.simple(line);
     }
 }
 

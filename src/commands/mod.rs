@@ -25,8 +25,9 @@ mod transactions;
 pub use blocking::Timeout;
 pub use ctx::Ctx;
 pub use error::{CommandError, CommandResult, shown};
-pub use help::reply_help;
+pub use help::{reply_help, write_help};
 pub use registry::{CommandId, Registered, Registry};
+pub use server::{command as about, commandlog};
 pub use table::{Command, Group};
 
 use crate::resp::Args;

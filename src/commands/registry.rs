@@ -1,6 +1,8 @@
 //! Finds the row of a command by its name, in any case, and gives every row a number for its statistics.
 
+use super::error::{CommandError, shown};
 use super::table::{Command, Group, KeySpec, NOT_KEY};
+use crate::resp::Args;
 
 /// Number of a command or subcommand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
@@ -138,6 +140,36 @@ impl Registry {
         }
     }
 
+    /// The command a request names, or the subcommand if its command has them; Redis's error if there is none.
+    pub fn find_request(&self, args: &Args<'_>) -> Result<CommandId, CommandError> {
+        let id = self.find(args.bytes(0)).ok_or_else(|| unknown_command(args))?;
+        self.find_subcommand_of(id, args)
+    }
+
+    /// The same where the command is known: itself, or the subcommand that the request names.
+    #[inline]
+    pub fn find_subcommand_of(
+        &self,
+        id: CommandId,
+        args: &Args<'_>,
+    ) -> Result<CommandId, CommandError> {
+        if !self.get(id).subcommands.is_empty() && args.len() >= 2 {
+            return self.find_in_container(id, args);
+        }
+        Ok(id)
+    }
+
+    fn find_in_container(&self, id: CommandId, args: &Args<'_>) -> Result<CommandId, CommandError> {
+        self.find_subcommand(id, args.bytes(1)).ok_or_else(|| {
+            let container = self.get(id).full_name.to_ascii_uppercase();
+            let name = shown(args.bytes(1), SHOWN_MAX);
+            CommandError::Bytes(
+                [b"ERR unknown subcommand '", name, b"'. Try ", container.as_bytes(), b" HELP."]
+                    .concat(),
+            )
+        })
+    }
+
     /// The command or subcommand with that number.
     #[inline]
     pub fn get(&self, id: CommandId) -> &Registered {
@@ -172,4 +204,23 @@ fn name_hash(name: &[u8]) -> u64 {
     let last = u64::from(name.last().copied().unwrap_or(0) | 0x20);
     let folded = u64::from_le_bytes(word) | 0x2020_2020_2020_2020;
     (folded ^ (last << 56) ^ (name.len() as u64) << 51).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// Bytes of a name, and of all arguments together, that an error repeats.
+const SHOWN_MAX: usize = 128;
+
+/// Redis's text for a command that is not there: its name and the beginning of its arguments. Line ends in them become
+/// spaces where the reply is written, so that nothing can be taken for the end of the reply.
+fn unknown_command(args: &Args<'_>) -> CommandError {
+    let mut arguments = Vec::new();
+    for argument in args.iter().skip(1) {
+        if arguments.len() >= SHOWN_MAX {
+            break;
+        }
+        let room = SHOWN_MAX - arguments.len();
+        arguments.extend_from_slice(&[b"'", shown(argument, room), b"' "].concat());
+    }
+    let name = shown(args.bytes(0), SHOWN_MAX);
+    let text = [b"ERR unknown command '", name, b"', with args beginning with: ", &arguments];
+    CommandError::Bytes(text.concat())
 }

@@ -310,7 +310,14 @@ fn choice_list(choices: Choices) -> String {
 }
 
 impl Kind {
-    fn parse(self, args: &[Vec<u8>], multi: bool) -> Result<Value, ValueError> {
+    /// Reads a value; `multi`: of several words.
+    ///
+    /// # Errors
+    /// The words are no value of this kind.
+    ///
+    /// # Panics
+    /// It is special: its own functions read it.
+    pub fn parse(self, args: &[Vec<u8>], multi: bool) -> Result<Value, ValueError> {
         if let Kind::Choice(choices) = self {
             return parse_choice(args, choices, multi);
         }
@@ -333,7 +340,8 @@ impl Kind {
         }
     }
 
-    fn show(self, value: &Value) -> Vec<u8> {
+    /// The value as `CONFIG GET` shows it.
+    pub fn show(self, value: &Value) -> Vec<u8> {
         match (self, value) {
             (_, Value::Text(bytes)) => bytes.clone(),
             (Kind::Choice(choices), Value::Choice(number)) => {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::ToSocketAddrs as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -77,34 +77,7 @@ impl Environment for ProcessEnvironment {
     }
 
     fn process(&mut self) -> ProcessFacts {
-        let allocated_bytes = ALLOCATOR.allocated();
-        self.peak_bytes = self.peak_bytes.max(allocated_bytes);
-        let status = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-        let resident_pages =
-            status.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
-        let (cpu_user_us, cpu_system_us) = cpu_times_us("/proc/self/stat");
-        let (thread_user_us, thread_system_us) = cpu_times_us("/proc/thread-self/stat");
-        let path =
-            |path: io::Result<PathBuf>| path.map(|p| p.display().to_string()).unwrap_or_default();
-        ProcessFacts {
-            pid: Pid::as_raw(Some(getpid())) as u32,
-            allocated_bytes,
-            allocated_peak_bytes: self.peak_bytes,
-            resident_bytes: resident_pages * rustix::param::page_size(),
-            system_bytes: system_memory_bytes(),
-            cpu_user_us,
-            cpu_system_us,
-            thread_user_us,
-            thread_system_us,
-            os: operating_system(),
-            executable: path(std::env::current_exe()),
-            config_file: self
-                .config_file
-                .as_ref()
-                .map(|p| path(p.canonicalize()))
-                .unwrap_or_default(),
-            directory: path(std::env::current_dir()),
-        }
+        process_facts(&mut self.peak_bytes, self.config_file.as_deref())
     }
 
     fn discard(&mut self, garbage: Box<dyn Any + Send>) {
@@ -178,6 +151,33 @@ impl Environment for ProcessEnvironment {
         self.logger.level = config.loglevel;
         self.logger.file = log_file(config);
         Ok(())
+    }
+}
+
+/// Facts about this process; `peak_bytes` is the most it was ever seen to have allocated.
+pub fn process_facts(peak_bytes: &mut usize, config_file: Option<&Path>) -> ProcessFacts {
+    let allocated_bytes = ALLOCATOR.allocated();
+    *peak_bytes = (*peak_bytes).max(allocated_bytes);
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let resident_pages = status.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    let (cpu_user_us, cpu_system_us) = cpu_times_us("/proc/self/stat");
+    let (thread_user_us, thread_system_us) = cpu_times_us("/proc/thread-self/stat");
+    let path =
+        |path: io::Result<PathBuf>| path.map(|p| p.display().to_string()).unwrap_or_default();
+    ProcessFacts {
+        pid: Pid::as_raw(Some(getpid())) as u32,
+        allocated_bytes,
+        allocated_peak_bytes: *peak_bytes,
+        resident_bytes: resident_pages * rustix::param::page_size(),
+        system_bytes: system_memory_bytes(),
+        cpu_user_us,
+        cpu_system_us,
+        thread_user_us,
+        thread_system_us,
+        os: operating_system(),
+        executable: path(std::env::current_exe()),
+        config_file: config_file.map(|p| path(p.canonicalize())).unwrap_or_default(),
+        directory: path(std::env::current_dir()),
     }
 }
 

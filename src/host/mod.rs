@@ -7,4 +7,5 @@ mod lazy_free;
 mod limits;
 mod run;
 
+pub use environment::process_facts;
 pub use run::run;

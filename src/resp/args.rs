@@ -94,6 +94,19 @@ impl Batch {
         self.requests[index].end
     }
 
+    /// Request `index` as it came, if it can be passed on like that: not if it was a line of words, if requests without
+    /// arguments came before it, or if an argument does not end in CRLF. `start` is the end of the request before it.
+    #[inline]
+    pub fn wire_bytes<'a>(&self, index: usize, start: usize, buffer: &'a [u8]) -> Option<&'a [u8]> {
+        let request = self.requests[index];
+        let spans = &self.spans[request.first..request.first + request.argc];
+        let ends_well = |span: &Span| {
+            buffer.get(span.start + span.len..span.start + span.len + 2) == Some(b"\r\n")
+        };
+        let as_is = !request.inline && !request.follows_empty && spans.iter().all(ends_well);
+        as_is.then(|| &buffer[start..request.end])
+    }
+
     /// Forgets the requests and keeps the memory, except what only an unusual batch needs.
     pub fn clear(&mut self) {
         self.requests.clear();
@@ -220,11 +233,21 @@ impl<'a> FromIterator<&'a [u8]> for OwnedArgs {
 /// Appends a request as RESP: `*2 $3 GET $1 k`. The form in which clients, the AOF and replicas get commands.
 pub fn write_request<'a>(out: &mut Vec<u8>, arguments: impl ExactSizeIterator<Item = &'a [u8]>) {
     push_header(out, b'*', arguments.len());
-    for argument in arguments {
-        push_header(out, b'$', argument.len());
-        out.extend_from_slice(argument);
-        out.extend_from_slice(b"\r\n");
-    }
+    arguments.for_each(|argument| write_argument(out, argument));
+}
+
+/// Appends the head of a request with so many arguments, of which `name` is the first. The others follow.
+pub fn write_request_head(out: &mut Vec<u8>, argc: usize, name: &[u8]) {
+    push_header(out, b'*', argc);
+    write_argument(out, name);
+}
+
+/// Appends one argument of a request.
+#[inline]
+pub fn write_argument(out: &mut Vec<u8>, argument: &[u8]) {
+    push_header(out, b'$', argument.len());
+    out.extend_from_slice(argument);
+    out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::{Blocked, Server, State};
 use crate::commands::table::{
     DENYOOM, Flags, InMulti, NO_AUTH, NO_MULTI, SUBSCRIBING, WHILE_SUBSCRIBED, WRITE,
 };
-use crate::commands::{CommandError, CommandId, Ctx, shown};
+use crate::commands::{CommandError, CommandId, Ctx};
 use crate::keyspace::{Candidate, Keyspace};
 use crate::log::Level;
 use crate::net::Token;
@@ -283,9 +283,9 @@ impl State {
         let client = self.clients.get(token);
         let (authenticated, in_multi) = (client.authenticated, client.transaction.is_some());
         let is_only_subscriber = client.is_only_subscriber();
-        let found = match known.or_else(|| self.registry.find(args.bytes(0))) {
-            Some(id) => self.find_subcommand(id, args),
-            None => Err(unknown_command(args)),
+        let found = match known {
+            Some(id) => self.registry.find_subcommand_of(id, args),
+            None => self.registry.find_request(args),
         };
         let error = |command, error| Err(Refused { command, error });
         let id = match found {
@@ -321,27 +321,7 @@ impl State {
 
     /// The command a request names, or the subcommand if its command has them.
     pub fn find_command(&self, args: &Args<'_>) -> Result<CommandId, CommandError> {
-        let id = self.registry.find(args.bytes(0)).ok_or_else(|| unknown_command(args))?;
-        self.find_subcommand(id, args)
-    }
-
-    #[inline]
-    fn find_subcommand(&self, id: CommandId, args: &Args<'_>) -> Result<CommandId, CommandError> {
-        if !self.registry.get(id).subcommands.is_empty() && args.len() >= 2 {
-            return self.find_in_container(id, args);
-        }
-        Ok(id)
-    }
-
-    fn find_in_container(&self, id: CommandId, args: &Args<'_>) -> Result<CommandId, CommandError> {
-        self.registry.find_subcommand(id, args.bytes(1)).ok_or_else(|| {
-            let container = self.registry.get(id).full_name.to_ascii_uppercase();
-            let name = shown(args.bytes(1), SHOWN_MAX);
-            CommandError::Bytes(
-                [b"ERR unknown subcommand '", name, b"'. Try ", container.as_bytes(), b" HELP."]
-                    .concat(),
-            )
-        })
+        self.registry.find_request(args)
     }
 
     /// Why a command is refused in the state that the server is in.
@@ -411,23 +391,4 @@ fn not_while_subscribed(command: &str) -> CommandError {
         "ERR Can't execute '{command}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
          context"
     ))
-}
-
-/// Bytes of a name, and of all arguments together, that an error repeats.
-const SHOWN_MAX: usize = 128;
-
-/// Redis's text for a command that is not there: its name and the beginning of its arguments. Line ends in them become
-/// spaces where the reply is written, so that nothing can be taken for the end of the reply.
-fn unknown_command(args: &Args<'_>) -> CommandError {
-    let mut arguments = Vec::new();
-    for argument in args.iter().skip(1) {
-        if arguments.len() >= SHOWN_MAX {
-            break;
-        }
-        let room = SHOWN_MAX - arguments.len();
-        arguments.extend_from_slice(&[b"'", shown(argument, room), b"' "].concat());
-    }
-    let name = shown(args.bytes(0), SHOWN_MAX);
-    let text = [b"ERR unknown command '", name, b"', with args beginning with: ", &arguments];
-    CommandError::Bytes(text.concat())
 }

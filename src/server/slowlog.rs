@@ -65,7 +65,8 @@ impl CommandLog {
         self.logs[kind as usize].truncate(max);
     }
 
-    fn push(&mut self, kind: LogKind, mut entry: LogEntry, max: usize) {
+    /// Adds an entry, whatever number it has, and keeps the newest `max` of its kind.
+    pub fn push(&mut self, kind: LogKind, mut entry: LogEntry, max: usize) {
         let next_id = &mut self.next_ids[kind as usize];
         entry.id = *next_id;
         *next_id += 1;
@@ -112,7 +113,8 @@ impl State {
     }
 }
 
-fn shortened(args: &Args<'_>, registered: &Registered) -> Vec<Vec<u8>> {
+/// The arguments as an entry keeps them: not too many, not too long, and without passwords.
+pub fn shortened(args: &Args<'_>, registered: &Registered) -> Vec<Vec<u8>> {
     let kept = if args.len() > ARGUMENTS_MAX { ARGUMENTS_MAX - 1 } else { args.len() };
     let hidden = sensitive(registered, args);
     let mut shown: Vec<Vec<u8>> = (0..kept)

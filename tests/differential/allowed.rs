@@ -21,7 +21,7 @@ enum Compare {
     ScanPairs,
     /// One type, and for an aggregate one number of items of the same types, whatever they say.
     SameShape,
-    /// HELLO without its `id` and `version`.
+    /// HELLO without its `id`, `version` and `mode`.
     HelloFields,
     /// Names of encodings: a listpack where Redis 7.0 has a quicklist or a hash table.
     PackedEncoding,
@@ -70,7 +70,11 @@ const ALLOWED: &[(&str, Compare, &str)] = &[
     ),
     ("TIME", Compare::SameShape, "as TTL, and microseconds"),
     ("CLIENT ID", Compare::SameShape, "counts the connections a server has seen"),
-    ("HELLO", Compare::HelloFields, "as CLIENT ID; our version is our own"),
+    (
+        "HELLO",
+        Compare::HelloFields,
+        "as CLIENT ID; our version is our own, and the proxy hides a cluster",
+    ),
     (
         "CONFIG GET",
         Compare::PairsInAnyOrder,
@@ -168,7 +172,7 @@ fn shape(reply: &Reply) -> Option<Reply> {
 
 fn hello_fields(reply: &Reply) -> Option<Reply> {
     let Reply::Aggregate { kind, items } = reply else { return None };
-    let own = |name: &Reply| matches!(name.text(), Some(b"id" | b"version"));
+    let own = |name: &Reply| matches!(name.text(), Some(b"id" | b"version" | b"mode"));
     let kept = items.chunks(2).filter(|pair| !own(&pair[0]));
     Some(Reply::Aggregate { kind: *kind, items: kept.collect::<Vec<_>>().concat() })
 }

@@ -32,6 +32,11 @@ pub struct Peer {
 impl Peer {
     /// Starts `program` in an empty directory of its own, without persistence.
     pub fn start(name: &'static str, program: &str, flags: &[&str]) -> io::Result<Self> {
+        Self::start_plain(name, program, &[&["--save", "", "--appendonly", "no"], flags].concat())
+    }
+
+    /// The same for a program that knows nothing of persistence.
+    pub fn start_plain(name: &'static str, program: &str, flags: &[&str]) -> io::Result<Self> {
         let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!(
             "differential-{}-{}",
             std::process::id(),
@@ -53,6 +58,11 @@ impl Peer {
         let _ = fs::remove_dir_all(&directory);
         let error = last_error.expect("there was an attempt");
         Err(io::Error::other(format!("{name} ({program}) does not start: {error}\n{log}")))
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// A new connection; a server that has died is started again first.
@@ -103,16 +113,7 @@ fn spawn(command_line: &[String], directory: &Path) -> io::Result<(Child, Socket
     let log = File::create(directory.join("server.log"))?;
     let (program, flags) = command_line.split_first().expect("starts with the program");
     let mut process = Command::new(program)
-        .args([
-            "--port",
-            &port.to_string(),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-        ])
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(flags)
         // SORT ALPHA follows the locale; bytes are what both can be held to.
         .env("LC_ALL", "C")

@@ -15,6 +15,7 @@ pub mod process;
 pub mod proxy;
 pub mod server;
 pub mod strace;
+pub mod wire;
 
 use std::fs::File;
 use std::io::Write;

@@ -1,72 +1,91 @@
-//! A TCP proxy between two servers, whose connections a test can cut.
+//! A proxy process for one test, and the Redis servers behind it.
 
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::net::SocketAddr;
 
-/// The proxy. Its threads end with the connections, the one that accepts with the test program.
-pub struct Proxy {
-    port: u16,
-    connections: Arc<Mutex<Vec<TcpStream>>>,
-    refuses: Arc<AtomicBool>,
+use super::peers::find_peer;
+use super::{TestServer, skipped, wait_until};
+
+/// Flags that keep a server of Redis from writing files.
+pub const NO_FILES: [&str; 4] = ["--save", "", "--appendonly", "no"];
+
+/// Starts the proxy in front of `nodes`, and waits until it answers; whether it has found its nodes is another question.
+#[track_caller]
+pub fn start_proxy(nodes: &[SocketAddr], flags: &[&str]) -> TestServer {
+    let list: Vec<String> = nodes.iter().map(SocketAddr::to_string).collect();
+    let list = list.join(",");
+    let flags = [&["--nodes", list.as_str()], flags].concat();
+    TestServer::start_program(env!("CARGO_BIN_EXE_proxy"), &[], &flags)
 }
 
-impl Proxy {
-    /// A proxy to a server, on a port of its own.
-    pub fn to(server: SocketAddr) -> Proxy {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let port = listener.local_addr().expect("it is bound").port();
-        let proxy = Proxy { port, connections: Arc::default(), refuses: Arc::default() };
-        let (connections, refuses) = (proxy.connections.clone(), proxy.refuses.clone());
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let Ok(upstream) = TcpStream::connect(server) else { continue };
-                if refuses.load(Ordering::SeqCst) {
-                    continue; // both are dropped
-                }
-                connections.lock().expect("no thread panics").extend(join(client, upstream));
-            }
-        });
-        proxy
-    }
+/// Waits until the proxy knows who serves the slots.
+#[track_caller]
+pub fn wait_for_slots(proxy: &TestServer) {
+    let mut client = proxy.connect();
+    wait_until("the proxy has found its nodes", || {
+        let nodes = client.run("INFO nodes").text();
+        nodes.contains("slots_served:16384\r\n") && !nodes.contains("nodes_kind:unknown")
+    });
+}
 
-    /// Where it listens.
-    pub fn port(&self) -> u16 {
-        self.port
+/// The address of Redis 7.0's server, or the reason why a test that needs one does not run.
+pub fn redis_server(test: &str) -> Option<String> {
+    let found = find_peer("redis-server", "v=7.0");
+    if found.is_none() {
+        skipped(test, "there is no redis-server 7.0");
     }
+    found
+}
 
-    /// Ends all connections.
-    pub fn cut(&self) {
-        for connection in self.connections.lock().expect("no thread panics").drain(..) {
-            let _ = connection.shutdown(Shutdown::Both); // it may have ended by itself
+/// Servers of Redis 7.0 with a proxy in front of them.
+pub struct Behind {
+    /// The proxy.
+    pub proxy: TestServer,
+    /// The nodes, in the order of their slots.
+    pub nodes: Vec<TestServer>,
+}
+
+impl Behind {
+    /// Starts `count` nodes and a proxy that has found them. None: there is no redis-server here, as was said.
+    #[track_caller]
+    pub fn start(test: &str, count: usize, flags: &[&str]) -> Option<Behind> {
+        let program = redis_server(test)?;
+        let nodes: Vec<TestServer> =
+            (0..count).map(|_| TestServer::start_program(&program, &[], &NO_FILES)).collect();
+        let addresses: Vec<SocketAddr> = nodes.iter().map(TestServer::address).collect();
+        let proxy = start_proxy(&addresses, flags);
+        wait_for_slots(&proxy);
+        Some(Behind { proxy, nodes })
+    }
+}
+
+/// The slot of a key, as CLUSTER KEYSLOT says it. Written anew here: a test does not ask what it tests.
+pub fn key_slot(key: &[u8]) -> u16 {
+    let open = key.iter().position(|&byte| byte == b'{');
+    let tag = open.and_then(|open| {
+        let rest = &key[open + 1..];
+        let close = rest.iter().position(|&byte| byte == b'}').filter(|&close| close > 0)?;
+        Some(&rest[..close])
+    });
+    let mut crc = 0_u16;
+    for &byte in tag.unwrap_or(key) {
+        crc ^= u16::from(byte) << 8;
+        for _ in 0..8 {
+            crc = if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 };
         }
     }
-
-    /// Whether new connections end at once.
-    pub fn refuse(&self, refuses: bool) {
-        self.refuses.store(refuses, Ordering::SeqCst);
-    }
+    crc % 16_384
 }
 
-/// Copies bytes both ways, until one side ends.
-fn join(client: TcpStream, upstream: TcpStream) -> [TcpStream; 2] {
-    let handle = |stream: &TcpStream| stream.try_clone().expect("a descriptor is free");
-    let handles = [handle(&client), handle(&upstream)];
-    let (other_client, other_upstream) = (handle(&client), handle(&upstream));
-    thread::spawn(move || copy(client, upstream));
-    thread::spawn(move || copy(other_upstream, other_client));
-    handles
+/// Which of `count` plain nodes has a key: they share the slots evenly, in their order.
+pub fn node_of(key: &[u8], count: usize) -> usize {
+    let (each, more) = (16_384 / count, 16_384 % count);
+    let slot = usize::from(key_slot(key));
+    let of_larger_ones = slot / (each + 1);
+    if of_larger_ones < more { of_larger_ones } else { more + (slot - more * (each + 1)) / each }
 }
 
-fn copy(mut from: TcpStream, mut to: TcpStream) {
-    let mut buffer = vec![0; 16 << 10];
-    while let Ok(count @ 1..) = from.read(&mut buffer) {
-        if to.write_all(&buffer[..count]).is_err() {
-            break;
-        }
-    }
-    let _ = from.shutdown(Shutdown::Both);
-    let _ = to.shutdown(Shutdown::Both);
+/// A key that the given one of `count` plain nodes has, beginning with `prefix`.
+pub fn key_on(node: usize, count: usize, prefix: &str) -> String {
+    let mut keys = (0..).map(|number| format!("{prefix}{number}"));
+    keys.find(|key| node_of(key.as_bytes(), count) == node).expect("one of the first hundred")
 }

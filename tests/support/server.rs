@@ -55,6 +55,15 @@ impl TestServer {
         panic!("no free port in five attempts");
     }
 
+    /// As `start_program`, on a port that a server had which has ended.
+    #[track_caller]
+    pub fn start_program_on(program: &str, directives: &[&str], port: u16) -> TestServer {
+        match TestServer::spawn_program(program, &[], directives, port).wait_ready() {
+            Ok(server) => server,
+            Err(log) => panic!("the server did not start again; its log:\n{log}"),
+        }
+    }
+
     /// Starts the server and does not wait for it: it may be one that must refuse to start.
     pub fn spawn(wrapper: &[&str], directives: &[&str], port: u16) -> TestServer {
         TestServer::spawn_program(&program(), wrapper, directives, port)

@@ -5,7 +5,7 @@ use crate::commands::table::*;
 use crate::commands::{Command, CommandError, CommandResult, Ctx, reply_help};
 use crate::resp::number::parse_i64;
 use crate::resp::{Args, Reply};
-use crate::server::{LogEntry, LogKind};
+use crate::server::{CommandLog, LogEntry, LogKind};
 use Arity::{AtLeast, Exactly};
 
 /// Entries of `SLOWLOG GET` without a count.
@@ -19,6 +19,19 @@ const RESET_TIPS: &[&str] = &["request_policy:all_nodes", "response_policy:all_s
 const HELP: Command = command("help", Exactly(2), LOADING.and(STALE), &[], container);
 const HELP_SUMMARY: &str = "Shows helpful text about the different subcommands.";
 const KIND_SYNTAX: &str = "<SLOW | LARGE-REQUEST | LARGE-REPLY>";
+
+/// What `SLOWLOG HELP` says.
+pub const SLOWLOG_HELP: &[&str] = &[
+    "GET [<count>]",
+    "    Return top <count> entries from the slowlog (default: 10, -1 mean all).",
+    "    Entries are made of:",
+    "    id, timestamp, time in microseconds, arguments array, client IP and port,",
+    "    client name",
+    "LEN",
+    "    Return the length of the slowlog.",
+    "RESET",
+    "    Reset the slowlog.",
+];
 
 /// The row of `SLOWLOG`.
 pub const SLOWLOG: Command = command("slowlog", AtLeast(2), Flags::NONE, &[], container)
@@ -79,13 +92,18 @@ pub const COMMANDLOG: Command = command("commandlog", AtLeast(2), Flags::NONE, &
 
 /// `SLOWLOG GET [count]` -> the newest entries; -1 means all. O(count).
 fn slowlog_get(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    let count = match args.len() {
-        2 => COUNT_DEFAULT,
-        3 => count(args.bytes(2))?,
-        _ => return Err(wrong_arguments(args)),
-    };
+    let count = slowlog_count(args)?;
     reply_entries(ctx, LogKind::Slow, count);
     Ok(())
+}
+
+/// How many entries a `SLOWLOG GET` asks for.
+pub fn slowlog_count(args: &Args<'_>) -> Result<usize, CommandError> {
+    match args.len() {
+        2 => Ok(COUNT_DEFAULT),
+        3 => count(args.bytes(2)),
+        _ => Err(wrong_arguments(args)),
+    }
 }
 
 /// Redis has no subcommand row of that length and says so.
@@ -107,18 +125,7 @@ fn slowlog_reset(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
 
 /// `SLOWLOG HELP` -> the subcommands.
 fn slowlog_help(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
-    let lines = [
-        "GET [<count>]",
-        "    Return top <count> entries from the slowlog (default: 10, -1 mean all).",
-        "    Entries are made of:",
-        "    id, timestamp, time in microseconds, arguments array, client IP and port,",
-        "    client name",
-        "LEN",
-        "    Return the length of the slowlog.",
-        "RESET",
-        "    Reset the slowlog.",
-    ];
-    reply_help(ctx, "SLOWLOG", &lines);
+    reply_help(ctx, "SLOWLOG", SLOWLOG_HELP);
     Ok(())
 }
 
@@ -191,11 +198,16 @@ fn reset(ctx: &mut Ctx<'_>, kind: LogKind) {
 }
 
 fn reply_entries(ctx: &mut Ctx<'_>, kind: LogKind, count: usize) {
-    let entries = ctx.server.command_log.entries(kind);
+    write_entries(ctx.reply, &ctx.server.command_log, kind, count);
+}
+
+/// Writes the newest `count` entries of a kind. O(count).
+pub fn write_entries(reply: &mut Reply, log: &CommandLog, kind: LogKind, count: usize) {
+    let entries = log.entries(kind);
     let count = count.min(entries.len());
-    ctx.reply.array(count);
+    reply.array(count);
     for entry in entries.iter().take(count) {
-        reply_entry(ctx.reply, entry);
+        reply_entry(reply, entry);
     }
 }
 

@@ -1,8 +1,8 @@
 //! The server itself: its data as a whole, what it has noted of its work, what it is made of, how it ends.
 
 mod acl;
-mod command;
-mod commandlog;
+pub mod command;
+pub mod commandlog;
 mod config;
 mod debug;
 mod flush;

@@ -10,7 +10,7 @@ mod persistence;
 mod process;
 mod replica;
 mod replication;
-mod text;
+pub mod text;
 
 use super::{ProcessFacts, State};
 use crate::keyspace::Keyspace;

@@ -4,7 +4,7 @@ use std::fmt::{Display, Write as _};
 
 /// The text of `INFO`, as far as it is written.
 #[derive(Default)]
-pub(super) struct Text(String);
+pub struct Text(String);
 
 impl Text {
     /// Begins a section.
@@ -42,6 +42,7 @@ impl Text {
         write!(self.0, "{line}\r\n").expect("writing to a string succeeds");
     }
 
+    /// All of it.
     pub fn into_string(self) -> String {
         self.0
     }
@@ -68,7 +69,7 @@ pub(super) fn ratio(part: usize, whole: usize) -> f64 {
 }
 
 /// A name without the characters that structure the text.
-pub(super) fn safe(name: &str) -> String {
+pub fn safe(name: &str) -> String {
     name.replace(['#', ':', '\n', '\r'], "_")
 }
 

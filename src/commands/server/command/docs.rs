@@ -2,19 +2,18 @@
 
 use super::{callable, find_full_name};
 use crate::command_syntax::{Argument, ArgumentKind, parse};
-use crate::commands::{CommandId, CommandResult, Ctx, Registry};
+use crate::commands::{CommandId, CommandResult, Registry};
 use crate::resp::{Args, Reply};
 
 /// `COMMAND DOCS [name ...]` -> a map from names to their documentation; what is no command is left out. O(names).
-pub fn docs(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    let registry = &ctx.server.registry;
+pub fn docs(registry: &Registry, args: &Args<'_>, reply: &mut Reply) -> CommandResult {
     let names = args.tail(2);
     let ids: Vec<CommandId> = if names.is_empty() {
         callable(registry).collect()
     } else {
         names.iter().filter_map(|name| find_full_name(registry, name)).collect()
     };
-    reply_docs_of(ctx.reply, registry, &ids);
+    reply_docs_of(reply, registry, &ids);
     Ok(())
 }
 

@@ -5,39 +5,39 @@ use super::describe::reply_key_flags;
 use crate::commands::table::{
     ACCESS, Command, KeyFlags, NO_MANDATORY_KEYS, OW, RW, UPDATE, VARIABLE_FLAGS,
 };
-use crate::commands::{CommandError, CommandResult, Ctx};
-use crate::resp::Args;
+use crate::commands::{CommandError, CommandResult, Registry};
+use crate::resp::{Args, Reply};
 
 /// `COMMAND GETKEYS command [arg ...]` -> the arguments that are keys. O(arguments).
-pub fn getkeys(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    let keys = keys_of(ctx, &args.tail(2))?;
-    ctx.reply.array(keys.len());
+pub fn getkeys(registry: &Registry, args: &Args<'_>, reply: &mut Reply) -> CommandResult {
+    let keys = keys_of(registry, &args.tail(2))?;
+    reply.array(keys.len());
     for (key, _) in keys {
-        ctx.reply.bulk(key);
+        reply.bulk(key);
     }
     Ok(())
 }
 
 /// `COMMAND GETKEYSANDFLAGS command [arg ...]` -> pairs of a key and what the command does with it. O(arguments).
-pub fn getkeysandflags(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    let keys = keys_of(ctx, &args.tail(2))?;
-    ctx.reply.array(keys.len());
+pub fn getkeysandflags(registry: &Registry, args: &Args<'_>, reply: &mut Reply) -> CommandResult {
+    let keys = keys_of(registry, &args.tail(2))?;
+    reply.array(keys.len());
     for (key, flags) in keys {
-        ctx.reply.array(2);
-        ctx.reply.bulk(key);
-        reply_key_flags(ctx.reply, flags);
+        reply.array(2);
+        reply.bulk(key);
+        reply_key_flags(reply, flags);
     }
     Ok(())
 }
 
 fn keys_of<'a>(
-    ctx: &Ctx<'_>,
+    registry: &Registry,
     request: &Args<'a>,
 ) -> Result<Vec<(&'a [u8], KeyFlags)>, CommandError> {
-    let Ok(id) = ctx.server.find_command(request) else {
+    let Ok(id) = registry.find_request(request) else {
         return Err(CommandError::Text("ERR Invalid command specified"));
     };
-    let command = ctx.server.registry.get(id).command;
+    let command = registry.get(id).command;
     if command.keys.is_empty() {
         return Err(CommandError::Text("ERR The command has no key arguments"));
     }

@@ -4,11 +4,14 @@ mod describe;
 mod docs;
 mod keys;
 
-use crate::commands::help::reply_help;
+pub use docs::docs;
+pub use keys::{getkeys, getkeysandflags};
+
+use crate::commands::help::write_help;
 use crate::commands::table::*;
 use crate::commands::{Command, CommandError, CommandId, CommandResult, Ctx, Registry};
 use crate::glob::Pattern;
-use crate::resp::Args;
+use crate::resp::{Args, Reply};
 use Arity::{AtLeast, Exactly};
 use describe::describe;
 
@@ -18,8 +21,15 @@ const ANY_ORDER: &[&str] = &["nondeterministic_output_order"];
 const THESE_COMMANDS: &str = "O(N) where N is the number of commands to look up";
 const ITS_ARGUMENTS: &str = "O(N) where N is the number of arguments to the command";
 
+/// The handler of what is told of the table alone, for which the proxy has the table, too.
+macro_rules! told {
+    ($tell:path) => {
+        |ctx: &mut Ctx<'_>, args: &Args<'_>| $tell(&ctx.server.registry, args, ctx.reply)
+    };
+}
+
 /// The row.
-pub const COMMAND: Command = command("command", AtLeast(1), FLAGS, &[], all)
+pub const COMMAND: Command = command("command", AtLeast(1), FLAGS, &[], told!(all))
     .docs(
         "2.8.13",
         "",
@@ -31,10 +41,10 @@ pub const COMMAND: Command = command("command", AtLeast(1), FLAGS, &[], all)
     .subcommands(SUBCOMMANDS);
 
 const SUBCOMMANDS: &[Command] = &[
-    command("count", Exactly(2), FLAGS, &[], count)
+    command("count", Exactly(2), FLAGS, &[], told!(count))
         .docs("2.8.13", "", "O(1)", "Returns a count of commands.")
         .categories(CONNECTION),
-    command("docs", AtLeast(2), FLAGS, &[], docs::docs)
+    command("docs", AtLeast(2), FLAGS, &[], told!(docs))
         .docs(
             "7.0.0",
             "[command-name [command-name ...]]",
@@ -43,7 +53,7 @@ const SUBCOMMANDS: &[Command] = &[
         )
         .categories(CONNECTION)
         .tips(ANY_ORDER),
-    command("getkeys", AtLeast(3), FLAGS, &[], keys::getkeys)
+    command("getkeys", AtLeast(3), FLAGS, &[], told!(getkeys))
         .docs(
             "2.8.13",
             "command [arg [arg ...]]",
@@ -51,7 +61,7 @@ const SUBCOMMANDS: &[Command] = &[
             "Extracts the key names from an arbitrary command.",
         )
         .categories(CONNECTION),
-    command("getkeysandflags", AtLeast(3), FLAGS, &[], keys::getkeysandflags)
+    command("getkeysandflags", AtLeast(3), FLAGS, &[], told!(getkeysandflags))
         .docs(
             "7.0.0",
             "command [arg [arg ...]]",
@@ -59,10 +69,10 @@ const SUBCOMMANDS: &[Command] = &[
             "Extracts the key names and access flags for an arbitrary command.",
         )
         .categories(CONNECTION),
-    command("help", Exactly(2), FLAGS, &[], help)
+    command("help", Exactly(2), FLAGS, &[], told!(help))
         .docs("5.0.0", "", "O(1)", "Returns helpful text about the different subcommands.")
         .categories(CONNECTION),
-    command("info", AtLeast(2), FLAGS, &[], info)
+    command("info", AtLeast(2), FLAGS, &[], told!(info))
         .docs(
             "2.8.13",
             "[command-name [command-name ...]]",
@@ -71,7 +81,7 @@ const SUBCOMMANDS: &[Command] = &[
         )
         .categories(CONNECTION)
         .tips(ANY_ORDER),
-    command("list", AtLeast(2), FLAGS, &[], list)
+    command("list", AtLeast(2), FLAGS, &[], told!(list))
         .docs(
             "7.0.0",
             "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]",
@@ -102,33 +112,31 @@ fn find_full_name(registry: &Registry, name: &[u8]) -> Option<CommandId> {
 }
 
 /// `COMMAND` -> what `COMMAND INFO` tells, of all commands. O(commands).
-fn all(ctx: &mut Ctx<'_>, _args: &Args<'_>) -> CommandResult {
-    let registry = &ctx.server.registry;
-    ctx.reply.array(callable(registry).count());
+pub fn all(registry: &Registry, _: &Args<'_>, reply: &mut Reply) -> CommandResult {
+    reply.array(callable(registry).count());
     for id in callable(registry) {
-        describe(ctx.reply, registry, id);
+        describe(reply, registry, id);
     }
     Ok(())
 }
 
 /// `COMMAND COUNT` -> number of commands, subcommands not counted. O(commands).
-fn count(ctx: &mut Ctx<'_>, _args: &Args<'_>) -> CommandResult {
-    ctx.reply.integer(callable(&ctx.server.registry).count() as i64);
+pub fn count(registry: &Registry, _: &Args<'_>, reply: &mut Reply) -> CommandResult {
+    reply.integer(callable(registry).count() as i64);
     Ok(())
 }
 
 /// `COMMAND INFO [name ...]` -> a description of each, null for what is no command. O(names).
-fn info(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
+pub fn info(registry: &Registry, args: &Args<'_>, reply: &mut Reply) -> CommandResult {
     let names = args.tail(2);
     if names.is_empty() {
-        return all(ctx, args);
+        return all(registry, args, reply);
     }
-    let registry = &ctx.server.registry;
-    ctx.reply.array(names.len());
+    reply.array(names.len());
     for name in names.iter() {
         match find_full_name(registry, name) {
-            Some(id) => describe(ctx.reply, registry, id),
-            None => ctx.reply.null(),
+            Some(id) => describe(reply, registry, id),
+            None => reply.null(),
         }
     }
     Ok(())
@@ -144,7 +152,7 @@ enum Filter<'a> {
 }
 
 /// `COMMAND LIST [FILTERBY MODULE|ACLCAT|PATTERN value]` -> names, those of subcommands too. O(commands).
-fn list(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
+pub fn list(registry: &Registry, args: &Args<'_>, reply: &mut Reply) -> CommandResult {
     let options: Vec<&[u8]> = args.iter().skip(2).collect();
     let filter = match options[..] {
         [] => Filter::All,
@@ -158,7 +166,6 @@ fn list(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         }
         _ => return Err(CommandError::Syntax),
     };
-    let registry = &ctx.server.registry;
     let commands = callable(registry)
         .flat_map(|id| std::iter::once(id).chain(registry.get(id).subcommands.iter().copied()));
     let names: Vec<&str> = commands
@@ -173,17 +180,17 @@ fn list(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         })
         .map(|registered| registered.full_name.as_str())
         .collect();
-    ctx.reply.array(names.len());
+    reply.array(names.len());
     for name in names {
-        ctx.reply.bulk(name.as_bytes());
+        reply.bulk(name.as_bytes());
     }
     Ok(())
 }
 
 /// `COMMAND HELP` -> what the subcommands do. O(1).
-fn help(ctx: &mut Ctx<'_>, _args: &Args<'_>) -> CommandResult {
-    reply_help(
-        ctx,
+pub fn help(_: &Registry, _: &Args<'_>, reply: &mut Reply) -> CommandResult {
+    write_help(
+        reply,
         "COMMAND",
         &[
             "(no subcommand)",

@@ -65,7 +65,9 @@ fn pipe_tells_how_far_it_came_when_the_connection_ends() {
     wait_until("the command has arrived", || watcher.run("EXISTS c").wire() == ":1");
     interrupt(&child);
     let output = child.wait_with_output().expect("it ends");
-    assert_eq!(stdout(&output), "errors: 0, replies: 1\n");
+    // The reply may be on its way.
+    let told = ["errors: 0, replies: 0\n", "errors: 0, replies: 1\n"];
+    assert!(told.contains(&stdout(&output)), "{}", stdout(&output));
     assert_eq!(output.status.code(), Some(130));
 }
 

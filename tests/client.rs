@@ -1,4 +1,4 @@
-//! The client as a process: what it prints, how it ends, and that redis-cli prints the same.
+//! The client as a process: what it prints and how it ends.
 
 mod support;
 
@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
-use support::{DEADLINE, TestServer, holds_within, skipped, wait_until, works};
+use support::{DEADLINE, TestServer, holds_within, wait_until};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_client");
 
@@ -124,83 +124,6 @@ fn help_needs_no_server() {
     assert!(stdout(&client(&["help"]).output().unwrap()).contains("\n@string\n"));
     let output = client(&["127.0.0.1:1", "help", "nosuch"]).output().unwrap();
     assert_eq!((stderr(&output), output.status.code()), ("No help for nosuch\n", Some(1)));
-}
-
-/// Replies of many shapes. Without spaces in arguments, without times and counters, without errors.
-const COMPARED: &[&str] = &[
-    "PING",
-    "ECHO \"\\a'",
-    "SET key value",
-    "GET key",
-    "GET nosuch",
-    "SET tab a\tb",
-    "GET tab",
-    "SET umlaut ä€\u{1f600}",
-    "GET umlaut",
-    "STRLEN key",
-    "MGET a nosuch c",
-    "GETRANGE key 0 1",
-    "HGETALL hash",
-    "HGETALL nosuch",
-    "HMGET hash f1 nosuch",
-    "HSCAN hash 0",
-    "HRANDFIELD hash 0 WITHVALUES",
-    "HEXISTS hash f1",
-    "LCS key tab IDX",
-    "TYPE hash",
-    "TTL key",
-    "EXISTS key nosuch",
-    "COMMAND GETKEYS GET k",
-    "COMMAND INFO get nosuch",
-    "COMMAND COUNT",
-    "CONFIG GET maxmemory*",
-    "DEBUG PROTOCOL string",
-    "DEBUG PROTOCOL integer",
-    "DEBUG PROTOCOL double",
-    "DEBUG PROTOCOL null",
-    "DEBUG PROTOCOL array",
-    "DEBUG PROTOCOL set",
-    "DEBUG PROTOCOL map",
-    "DEBUG PROTOCOL verbatim",
-    "DEBUG PROTOCOL true",
-    "DEBUG PROTOCOL false",
-    "PUBSUB NUMSUB a b",
-    "OBJECT ENCODING key",
-    "DBSIZE",
-    "CLIENT GETNAME",
-    "ACL WHOAMI",
-    "MEMORY DOCTOR",
-    "LATENCY DOCTOR",
-];
-
-const FORMATS: &[&str] =
-    &["--no-raw", "--raw", "--csv", "--json", "-3 --no-raw", "-3 --raw", "-3 --csv", "-2 --json"];
-
-#[test]
-fn replies_look_as_in_redis_cli() {
-    if !works("redis-cli", &["--version"]) {
-        return skipped("replies_look_as_in_redis_cli", "there is no redis-cli");
-    }
-    let server = TestServer::start(&["--enable-debug-command", "yes", "--maxmemory", "1gb"]);
-    let (host, port) = ("127.0.0.1", server.port().to_string());
-    run(&server, "MSET a 1 b 2.5 c 3");
-    run(&server, "HSET hash f1 v1 f2 v2");
-    for line in COMPARED {
-        for flags in FORMATS {
-            // redis-cli writes pages of text as they are, even where JSON or CSV was asked for.
-            if line.ends_with("DOCTOR") && !flags.contains("raw") {
-                continue;
-            }
-            let ours = run(&server, &format!("{flags} {line}"));
-            let args = flags.split(' ').chain(line.split(' '));
-            let theirs = Command::new("redis-cli")
-                .args(["-h", host, "-p", &port])
-                .args(args)
-                .output()
-                .expect("it starts");
-            assert_eq!(stdout(&ours), stdout(&theirs), "{flags} {line}");
-        }
-    }
 }
 
 #[test]

@@ -102,6 +102,16 @@ impl Connection {
         }))
     }
 
+    /// What has been read from the socket and is no reply yet: bytes that are none are read here and then skipped.
+    pub fn unread(&self) -> &[u8] {
+        &self.received[self.at..]
+    }
+
+    /// Drops the first `len` bytes of `unread`.
+    pub fn skip(&mut self, len: usize) {
+        self.at += len;
+    }
+
     /// Reads from the socket once. False if nothing came for a tenth of a second.
     pub fn read_some(&mut self) -> Result<bool, Failure> {
         match self.fill() {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
+use super::format::harmless;
 use crate::resp::ReplyError;
 
 /// What ended the work.
@@ -80,7 +81,9 @@ impl fmt::Display for Failure {
             }
             Self::ConnectionLost(cause) => write!(f, "Connection lost: {cause}"),
             Self::Protocol(error) => write!(f, "{error}"),
-            Self::Refused { command, error } => write!(f, "{command} failed: {error}"),
+            Self::Refused { command, error } => {
+                write!(f, "{command} failed: {}", harmless(error.as_bytes()))
+            }
             Self::Input(cause) => write!(f, "Cannot read the input: {cause}"),
             Self::File { path, cause } => write!(f, "{}: {cause}", path.display()),
             Self::Interrupted => f.write_str("Interrupted"),

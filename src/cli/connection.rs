@@ -175,6 +175,14 @@ impl Connection {
         }
     }
 
+    /// The address by which the server knows this connection, unless something between the two changes it.
+    pub fn own_address(&self) -> Option<String> {
+        match &self.stream {
+            Stream::Tcp(stream) => stream.local_addr().ok().map(|address| address.to_string()),
+            Stream::Unix(_) => None,
+        }
+    }
+
     /// A second handle of the socket, for a thread that only writes.
     pub fn writer(&self) -> io::Result<Box<dyn Write + Send>> {
         let stream = match &self.stream {

@@ -13,7 +13,7 @@ use crate::resp::Value;
 /// Samples kept for the chart.
 const HISTORY_LEN: usize = 300;
 /// Entries of the slow log asked for.
-const SLOW_COMMANDS: &str = "10";
+const SLOW_COMMANDS: &str = "50";
 /// Clients shown.
 const CLIENTS_MAX: usize = 50;
 
@@ -83,7 +83,9 @@ impl View {
     pub fn update(&mut self, connection: &mut Connection, at: Instant) -> Result<(), Failure> {
         let info = Info::ask(connection, "everything")?;
         self.take_info(&info, at);
-        self.slow = slow_commands(&connection.ask(&["SLOWLOG", "GET", SLOW_COMMANDS])?);
+        let own_address = connection.own_address();
+        let slow = connection.ask(&["SLOWLOG", "GET", SLOW_COMMANDS])?;
+        self.slow = slow_commands(&slow, own_address.as_deref());
         self.clients = clients(&connection.ask(&["CLIENT", "LIST"])?);
         Ok(())
     }
@@ -139,7 +141,10 @@ fn figures(
             .map(|value| value.escape_default().to_string())
     };
     let figures = [
-        ("version", first_of(&["proxy_version", "valkey_version", "redis_version"])),
+        (
+            "version",
+            first_of(&["mini_redis_version", "proxy_version", "valkey_version", "redis_version"]),
+        ),
         ("role", first_of(&["role", "redis_mode"])),
         ("requests/s", requests),
         ("hit rate", hit_rate),
@@ -194,12 +199,16 @@ fn usages(
     usages
 }
 
-/// `SLOWLOG GET`: id, time, microseconds, arguments...
-fn slow_commands(reply: &Value) -> Vec<(i64, String)> {
+/// `SLOWLOG GET`: id, time, microseconds, arguments, address... Without the questions of this client, which would fill it.
+fn slow_commands(reply: &Value, own_address: Option<&str>) -> Vec<(i64, String)> {
     let Value::Array(entries) = reply else { return Vec::new() };
     let entry = |entry: &Value| match entry {
         Value::Array(fields) => match fields.as_slice() {
-            [_, _, Value::Integer(us), Value::Array(arguments), ..] => {
+            [_, _, Value::Integer(us), Value::Array(arguments), address @ ..] => {
+                let address = address.first().and_then(Value::as_bytes);
+                if address.is_some() && address == own_address.map(str::as_bytes) {
+                    return None;
+                }
                 let words: Vec<String> =
                     arguments.iter().filter_map(Value::as_bytes).map(shown).collect();
                 Some((*us, words.join(" ")))
@@ -304,12 +313,14 @@ mod tests {
             Value::Integer(2),
             Value::Integer(1500),
             Value::Array(vec![bulk("SET"), bulk("\x1b]0;x\x07")]),
+            bulk("1.2.3.4:5"),
         ]);
-        assert_eq!(
-            slow_commands(&Value::Array(vec![entry])),
-            [(1500, r#"SET "\x1b]0;x\a""#.to_owned())]
-        );
-        assert!(slow_commands(&Value::Error(b"ERR".to_vec())).is_empty());
+        let reply = Value::Array(vec![entry]);
+        let shown = [(1500, r#"SET "\x1b]0;x\a""#.to_owned())];
+        assert_eq!(slow_commands(&reply, None), shown);
+        assert_eq!(slow_commands(&reply, Some("1.2.3.4:6")), shown);
+        assert!(slow_commands(&reply, Some("1.2.3.4:5")).is_empty(), "what top asks is left out");
+        assert!(slow_commands(&Value::Error(b"ERR".to_vec()), None).is_empty());
         let list = clients(&bulk("id=1 addr=1.2.3.4:5 name=a\x1bb db=0 idle=7 cmd=get\n"));
         assert!(list[0].starts_with("1.2.3.4:5") && list[0].ends_with("a\\u{1b}b"), "{list:?}");
     }

@@ -241,6 +241,12 @@ fn printed(
     child.wait().expect("it ends");
     // The mark is printed as a status, in quotes or not.
     let text = String::from_utf8_lossy(&bytes).replace(&format!("\"{MARK}\""), MARK);
+    // redis-cli tells how long a slow reply took.
+    let is_time = |line: &str| {
+        let seconds = line.strip_prefix('(').and_then(|line| line.strip_suffix("s)\n"));
+        seconds.is_some_and(|seconds| seconds.parse::<f64>().is_ok())
+    };
+    let text: String = text.split_inclusive('\n').filter(|line| !is_time(line)).collect();
     let mut found: Vec<String> = text.split(&format!("{MARK}\n")).map(str::to_owned).collect();
     // Behind the last mark there is nothing, unless the program has ended before it came to it.
     found.pop_if(|rest| rest.is_empty());

@@ -13,7 +13,7 @@ use expectrl::session::OsSession;
 use expectrl::{Eof, Expect};
 use rustix::process::{Pid, Signal, kill_process};
 use support::client::CLIENT;
-use support::{DEADLINE, holds_within};
+use support::{DEADLINE, holds_within, process};
 
 /// Arguments of each mode; the last word of some is a file.
 const MODES: &[&str] = &[
@@ -117,6 +117,9 @@ fn outcome(mode: &str, address: SocketAddr, on_and_on: bool) -> Option<Output> {
         if !on_and_on {
             return None;
         }
+        // Before it has a handler Ctrl-C would just kill it.
+        let id = pid.as_raw_nonzero().get().cast_unsigned();
+        holds_within(DEADLINE, || reader.is_finished() || process::catches(id, Signal::INT));
         // It waits, or it has ended just now.
         let _ = kill_process(pid, Signal::INT);
         if !holds_within(DEADLINE, || reader.is_finished()) {

@@ -181,6 +181,7 @@ impl State {
             },
             ip: config.replica_announce_ip.clone(),
             resume: None,
+            hands_over: self.replication.failover.is_some(),
         };
         let Some(link) = self.link_mut() else { return };
         link.last_io_us = now_us;
@@ -284,7 +285,10 @@ impl State {
                 self.begin_full_sync(token, keyspace, replid, offset);
             }
             Ok(Progress::Answered(Answer::Continue(replid))) => self.go_on(token, replid),
-            Err(failed) => self.give_up(failed.level, &failed.message, RETRY_US),
+            Err(failed) => {
+                self.failover_refused();
+                self.give_up(failed.level, &failed.message, RETRY_US);
+            }
         }
     }
 

@@ -37,6 +37,8 @@ pub struct Greeting {
     pub ip: String,
     /// The history that it has, and how many bytes of it; `None` if all data is to be sent.
     pub resume: Option<(ReplId, u64)>,
+    /// Whoever is asked is to become the master (`FAILOVER`).
+    pub hands_over: bool,
 }
 
 /// What the master answered to `PSYNC`.
@@ -183,7 +185,8 @@ impl Handshake {
         };
         let next = (offset + 1).to_string();
         self.notes.push(format!("Trying a partial resynchronization (request {replid}:{next})."));
-        request(&[b"PSYNC", replid.as_bytes(), next.as_bytes()])
+        let words: [&[u8]; 4] = [b"PSYNC", replid.as_bytes(), next.as_bytes(), b"FAILOVER"];
+        request(&words[..if self.greeting.hands_over { 4 } else { 3 }])
     }
 }
 

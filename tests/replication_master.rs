@@ -331,3 +331,23 @@ fn r08_after_a_crash_the_history_is_another_one() {
     expect_equal(&mut master, &mut replica, false);
     assert_eq!(info(&mut master, "sync_full"), "1");
 }
+
+#[test]
+fn a_replica_and_its_master_change_places() {
+    let test = "a_replica_and_its_master_change_places";
+    let server = start(&[]);
+    let mut master = server.connect();
+    let Some(peer) = REDIS_7.follow(test, &server) else { return };
+    let mut replica = peer.connect();
+    fill(&mut master, false);
+    wait_in_sync(&mut master, &mut replica);
+    let load = Load::on(&server, false);
+    master.run("FAILOVER TIMEOUT 20000").is("+OK");
+    wait_until("the replica is the master", || info(&mut replica, "role") == "master");
+    wait_until("the master is the replica", || info(&mut master, "master_link_status") == "up");
+    load.stop(); // what it wrote since was refused
+    replica.run("SET after 1").is("+OK");
+    expect_equal(&mut replica, &mut master, false);
+    assert_eq!(info(&mut replica, "sync_full"), "0");
+    assert_eq!(info(&mut master, "master_failover_state"), "no-failover");
+}

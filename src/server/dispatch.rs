@@ -373,7 +373,9 @@ impl State {
 
     /// Whether a pause holds this command back. Whoever paused must be able to end it: some commands always run.
     fn must_wait(&self, token: Token, id: CommandId) -> bool {
+        // What a replica acknowledges may be what the pause is waiting for.
         self.pause.is_some_and(|pause| pause.holds_back(self.flags_of(token, id)))
+            && !self.clients.get(token).is_replica()
     }
 
     /// Whether a command is refused when memory is used up: because of what it may do, or because it would be queued.

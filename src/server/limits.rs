@@ -106,6 +106,7 @@ impl State {
             && !client.is_master
             && !client.input_pending // what it has asked for is yet to be run
             && !client.monitor
+            && !client.is_replica()
             && client.subscriptions.is_none()
             && idle_us > u64::from(self.config.timeout) * 1_000_000
     }

@@ -31,6 +31,9 @@ fn replicaof(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     if ctx.client().is_master {
         return Err(CommandError::Text("ERR Command is not valid when client is a master."));
     }
+    if ctx.server.replication.failover.is_some() {
+        return Err(CommandError::Text("ERR REPLICAOF not allowed while failing over."));
+    }
     let (host, port) = (args.bytes(1), args.bytes(2));
     if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {
         follow_nobody(ctx);

@@ -80,7 +80,7 @@ impl State {
 
     /// The effects so far are a block of the log, and a part of the stream.
     pub(in crate::server) fn add_effects_to_log(&mut self) {
-        if self.effects.is_empty() {
+        if self.effects.is_empty() || !self.has_effect_readers() {
             return;
         }
         let unlogged = self.effects.take_unlogged();

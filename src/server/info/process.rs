@@ -67,6 +67,7 @@ pub(super) fn memory(view: &View<'_>, text: &mut Text) {
     let net = used.saturating_sub(startup).max(1);
     text.bytes("used_memory", used);
     text.bytes("used_memory_rss", process.resident_bytes);
+    let backlog = view.state.replication.backlog_bytes();
     text.bytes("used_memory_peak", process.allocated_peak_bytes);
     let peak_percent = 100.0 * ratio(used, process.allocated_peak_bytes);
     text.fields(&[
@@ -86,8 +87,8 @@ pub(super) fn memory(view: &View<'_>, text: &mut Text) {
         ("mem_fragmentation_ratio", &format_args!("{:.2}", ratio(process.resident_bytes, used))),
         ("mem_fragmentation_bytes", &fragmentation),
         ("mem_not_counted_for_evict", &0),
-        ("mem_replication_backlog", &0),
-        ("mem_total_replication_buffers", &0),
+        ("mem_replication_backlog", &backlog),
+        ("mem_total_replication_buffers", &backlog),
         ("mem_clients_slaves", &0),
         ("mem_clients_normal", &clients),
         ("mem_cluster_links", &0),

@@ -21,7 +21,7 @@ impl State {
         if self.replication.replicas.is_empty() {
             return self.free_idle_backlog(now_us);
         }
-        let is_ping_due = runs % u64::from(self.config.repl_ping_replica_period.max(1)) == 0;
+        let is_ping_due = runs.is_multiple_of(u64::from(self.config.repl_ping_replica_period));
         let fails_over = self.replication.failover.is_some() && self.pause.is_some();
         // During a failover the offset has to stand still.
         if is_ping_due && self.replication.is_master() && !fails_over {

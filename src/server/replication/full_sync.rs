@@ -349,7 +349,9 @@ impl FullSync {
         if self.replicas.is_empty() && self.step != Step::Abandoned {
             state.log(
                 Level::Notice,
-                format_args!("Diskless rdb transfer, last replica dropped, killing fork child."),
+                format_args!(
+                    "Diskless rdb transfer, last replica dropped, giving up the snapshot."
+                ),
             );
             self.step = Step::Abandoned;
         }

@@ -100,6 +100,11 @@ impl Replication {
         }
     }
 
+    /// Bytes of memory that the backlog takes. O(blocks of 64 KB).
+    pub fn backlog_bytes(&self) -> usize {
+        self.backlog.as_ref().map_or(0, Backlog::memory_bytes)
+    }
+
     /// Whether the server follows nobody.
     #[inline]
     pub fn is_master(&self) -> bool {

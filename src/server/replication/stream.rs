@@ -58,9 +58,13 @@ impl StreamGate {
 impl State {
     /// Whether effects are recorded depends on whether there is somebody who wants them.
     pub fn apply_effect_readers(&mut self) {
+        self.effects.on = self.durability.loading.is_none() && self.has_effect_readers();
+    }
+
+    /// Whether effects go anywhere: into the log, or to replicas.
+    pub(in crate::server) fn has_effect_readers(&self) -> bool {
         let is_fed = self.replication.backlog.is_some() && self.replication.is_master();
-        self.effects.on =
-            self.durability.loading.is_none() && (self.durability.log.is_some() || is_fed);
+        self.durability.log.is_some() || is_fed
     }
 
     /// The effects of this server are a part of the stream. A replica passes on its master's bytes instead.
@@ -79,7 +83,8 @@ impl State {
     /// A client's command has changed something: `WAIT` counts from here.
     #[inline]
     pub(in crate::server) fn note_write(&mut self, token: Token) {
-        if self.replication.backlog.is_some() {
+        // What is written within EXEC gets its place in the stream with EXEC itself.
+        if self.replication.backlog.is_some() && !self.in_exec {
             self.clients.get_mut(token).write_offset = self.stream_offset();
         }
     }

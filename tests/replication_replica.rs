@@ -351,3 +351,30 @@ fn a_promoted_replica_takes_writes_and_keeps_what_it_has() {
     master.run("SET theirs 1").is("+OK");
     replica.run("EXISTS theirs").is(":0");
 }
+
+#[test]
+fn r22_a_chain_of_unlike_servers_ends_with_what_it_began_with() {
+    let test = "r22_a_chain_of_unlike_servers_ends_with_what_it_began_with";
+    let Some(first) = VALKEY_9.start(test, &["--repl-backlog-size", "64mb"]) else { return };
+    let Some(last) = REDIS_7.start(test, &[]) else { return };
+    let (mut master, mut end) = (first.connect(), last.connect());
+    fill(&mut master, false);
+    let proxy = Proxy::to(first.address());
+    let server = replica_of(proxy.port(), &["--repl-diskless-sync-delay", "0"]);
+    let mut middle = server.connect();
+    end.run(&format!("REPLICAOF 127.0.0.1 {}", server.port())).is("+OK");
+    let load = Load::on(&first, false);
+    wait_until("the last link is up", || is_up(&mut end));
+    proxy.cut();
+    wait_until("the first link is taken up", || info(&mut master, "sync_partial_ok") == "1");
+    load.stop();
+    expect_equal(&mut master, &mut middle, false);
+    expect_equal(&mut master, &mut end, false);
+    assert_eq!(info(&mut middle, "sync_full"), "1");
+    // The middle becomes the master: the end goes on with it, from the byte where it is.
+    middle.run("REPLICAOF NO ONE").is("+OK");
+    middle.run("SET after 1").is("+OK");
+    expect_equal(&mut middle, &mut end, false);
+    assert_eq!(info(&mut middle, "sync_partial_ok"), "1");
+    assert_eq!(info(&mut middle, "sync_full"), "1");
+}

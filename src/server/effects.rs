@@ -109,6 +109,14 @@ impl Effects {
         self.flush();
     }
 
+    /// What has happened so far goes in now, even within a transaction: the stream ends here, or others than before get
+    /// what follows.
+    pub fn cut(&mut self) {
+        if !self.ends.is_empty() {
+            self.flush();
+        }
+    }
+
     /// What happened while no command was running does not wait for the next one.
     pub fn settle(&mut self) {
         if !self.ends.is_empty() && !self.in_transaction {

@@ -20,8 +20,6 @@ pub struct Failover {
     force: bool,
     /// This server is a replica already, and asks the other to be its master.
     in_progress: bool,
-    /// The other does not want to.
-    refused: bool,
 }
 
 impl Failover {
@@ -32,6 +30,11 @@ impl Failover {
             Some(failover) if failover.in_progress => "failover-in-progress",
             Some(_) => "waiting-for-sync",
         }
+    }
+
+    /// Whether this server asks the replica to become its master.
+    pub fn is_in_progress(&self) -> bool {
+        self.in_progress
     }
 }
 
@@ -52,7 +55,7 @@ impl State {
             None => self.log(Level::Notice, format_args!("FAILOVER requested to any replica.")),
         }
         self.replication.failover =
-            Some(Failover { target, deadline_us, force, in_progress: false, refused: false });
+            Some(Failover { target, deadline_us, force, in_progress: false });
         self.pause_for(PausePurpose::Failover, keyspace, PauseKind::Write, u64::MAX);
         self.ask_for_acks();
     }
@@ -73,13 +76,8 @@ impl State {
         self.unpause_for(PausePurpose::Failover, keyspace);
     }
 
-    /// The other server has answered that it will not be the master.
-    pub(super) fn failover_refused(&mut self) {
-        self.replication.failover.iter_mut().for_each(|failover| failover.refused = true);
-    }
-
     /// The other server is the master now: writes go on, and are refused here.
-    fn end_failover(&mut self, keyspace: &mut Keyspace) {
+    pub fn end_failover(&mut self, keyspace: &mut Keyspace) {
         if self.replication.failover.take().is_some() {
             self.unpause_for(PausePurpose::Failover, keyspace);
         }
@@ -113,16 +111,10 @@ impl Server {
     /// Goes on with a failover.
     pub(in crate::server) fn failover_some(&mut self) {
         let Self { state, keyspace, .. } = self;
-        let Some(failover) = &state.replication.failover else { return };
-        if failover.in_progress {
-            let (refused, link) = (failover.refused, state.link());
-            let follows = link.is_none_or(|link| link.is_up() || link.is_syncing());
-            return match refused {
-                true => state.abort_failover(keyspace, "Failover target rejected psync request"),
-                false if follows => state.end_failover(keyspace),
-                false => {}
-            };
-        }
+        let Some(failover) = state.replication.failover.as_ref().filter(|it| !it.in_progress)
+        else {
+            return;
+        };
         let is_over = failover.deadline_us.is_some_and(|at_us| at_us <= state.now.monotonic_us);
         let forced = failover.target.clone().filter(|_| failover.force && is_over);
         let synced = state.replica_in_sync(failover);

@@ -6,11 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::handshake::{Answer, Greeting, Handshake, Progress};
 use super::stream::Stream;
-use super::{Link, Phase, RETRY_US, RETRY_US_MAX, STABLE_US};
+use super::{Link, Phase, RETRY_US, RETRY_US_MAX, STABLE_US, Synced};
+use crate::keyspace::Keyspace;
 use crate::log::Level;
 use crate::net::{Connect, Disconnect, Peer, Token};
 use crate::resp::write_request;
-use crate::server::replication::ReplId;
+use crate::server::replication::{Failover, ReplId};
 use crate::server::{Server, State};
 
 /// How often the master is told how far this server is, or that it is there.
@@ -40,7 +41,9 @@ impl Server {
             let Some(link) = self.state.link_mut() else { return };
             link.last_io_us = now_us;
             match &link.phase {
-                Phase::Handshake { .. } => self.state.hear_handshake(&mut bytes, &self.keyspace),
+                Phase::Handshake { .. } => {
+                    self.state.hear_handshake(&mut bytes, &mut self.keyspace);
+                }
                 Phase::FullSync { .. } => self.take_data(&mut bytes),
                 Phase::Streaming { .. } => return self.take_stream(bytes),
                 Phase::Waiting { .. } | Phase::Resolving { .. } | Phase::Connecting { .. } => {
@@ -94,13 +97,30 @@ impl State {
         }
     }
 
-    /// Tells the master how far this server is.
+    /// Tells the master how far this server is, and the device of its log.
     pub(super) fn send_ack(&mut self) {
         let Some(token) = self.link().and_then(|link| link.phase.token()) else { return };
+        let synced = self.synced_offset().map(|offset| offset.to_string());
         let offset = self.replication.history.offset.to_string();
+        let mut words: Vec<&[u8]> = vec![b"REPLCONF", b"ACK", offset.as_bytes()];
+        if let Some(synced) = &synced {
+            words.extend([&b"FACK"[..], synced.as_bytes()]);
+        }
         let mut ack = Vec::new();
-        write_request(&mut ack, [&b"REPLCONF"[..], b"ACK", offset.as_bytes()].into_iter());
+        write_request(&mut ack, words.into_iter());
         self.send_to_master(token, &ack);
+    }
+
+    /// Up to which offset of the stream all is on the log's device, as far as is known; `None` without a log.
+    fn synced_offset(&mut self) -> Option<u64> {
+        self.effects.settle();
+        self.add_effects_to_log();
+        let log = self.durability.log.as_ref()?;
+        let (added, synced) = (log.added(), log.synced());
+        let offset = self.replication.history.offset;
+        let link = self.link_mut()?;
+        link.synced.note(added, offset, synced);
+        link.synced.offset
     }
 
     fn send_to_master(&mut self, token: Token, bytes: &[u8]) {
@@ -181,11 +201,13 @@ impl State {
             },
             ip: config.replica_announce_ip.clone(),
             resume: None,
-            hands_over: self.replication.failover.is_some(),
+            fails_over: self.fails_over(),
         };
         let Some(link) = self.link_mut() else { return };
         link.last_io_us = now_us;
-        greeting.resume = (link.resumes && history.1 > 0).then_some(history);
+        // A failover hands over a history, be it empty.
+        let has_history = history.1 > 0 || greeting.fails_over;
+        greeting.resume = (link.resumes && has_history).then_some(history);
         let (handshake, ping) = Handshake::begin(greeting);
         self.set_phase(Phase::Handshake { token, handshake: Box::new(handshake) });
         self.log(Level::Notice, format_args!("Non blocking connect for SYNC fired the event."));
@@ -271,7 +293,12 @@ impl State {
         }
     }
 
-    fn hear_handshake(&mut self, bytes: &mut &[u8], keyspace: &crate::keyspace::Keyspace) {
+    /// Whether the other server is asked to become the master.
+    fn fails_over(&self) -> bool {
+        self.replication.failover.as_ref().is_some_and(Failover::is_in_progress)
+    }
+
+    fn hear_handshake(&mut self, bytes: &mut &[u8], keyspace: &mut Keyspace) {
         let Some(link) = self.link_mut() else { return };
         let Phase::Handshake { token, handshake } = &mut link.phase else { return };
         let (token, progress, notes) = (*token, handshake.feed(bytes), handshake.take_notes());
@@ -281,13 +308,22 @@ impl State {
         match progress {
             Ok(Progress::Wait) => {}
             Ok(Progress::Send(requests)) => self.send_to_master(token, &requests),
-            Ok(Progress::Answered(Answer::FullSync { replid, offset })) => {
-                self.begin_full_sync(token, keyspace, replid, offset);
+            Ok(Progress::Answered(answer)) => {
+                if self.fails_over() {
+                    self.end_failover(keyspace);
+                }
+                match answer {
+                    Answer::FullSync { replid, offset } => {
+                        self.begin_full_sync(token, keyspace, replid, offset);
+                    }
+                    Answer::Continue(replid) => self.go_on(token, replid),
+                }
             }
-            Ok(Progress::Answered(Answer::Continue(replid))) => self.go_on(token, replid),
             Err(failed) => {
-                self.failover_refused();
                 self.give_up(failed.level, &failed.message, RETRY_US);
+                if self.fails_over() {
+                    self.abort_failover(keyspace, "Failover target rejected psync request");
+                }
             }
         }
     }
@@ -320,6 +356,7 @@ impl State {
         link.resumes = true;
         link.useless_syncs = 0;
         link.down_since_us = None;
+        link.synced = Synced::default(); // the log may be another one
         link.next_ack_us = now_us + ACK_EVERY_US;
         let db = self.replication.stream_db;
         if let Some(client) = self.clients.find_mut(token) {

@@ -37,8 +37,8 @@ pub struct Greeting {
     pub ip: String,
     /// The history that it has, and how many bytes of it; `None` if all data is to be sent.
     pub resume: Option<(ReplId, u64)>,
-    /// Whoever is asked is to become the master (`FAILOVER`).
-    pub hands_over: bool,
+    /// The other server is a replica of this one, and is to become the master (`FAILOVER`).
+    pub fails_over: bool,
 }
 
 /// What the master answered to `PSYNC`.
@@ -185,8 +185,9 @@ impl Handshake {
         };
         let next = (offset + 1).to_string();
         self.notes.push(format!("Trying a partial resynchronization (request {replid}:{next})."));
-        let words: [&[u8]; 4] = [b"PSYNC", replid.as_bytes(), next.as_bytes(), b"FAILOVER"];
-        request(&words[..if self.greeting.hands_over { 4 } else { 3 }])
+        let mut psync: Vec<&[u8]> = vec![b"PSYNC", replid.as_bytes(), next.as_bytes()];
+        psync.extend(self.greeting.fails_over.then_some(&b"FAILOVER"[..]));
+        request(&psync)
     }
 }
 

@@ -22,6 +22,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -59,6 +60,31 @@ pub struct Link {
     down_since_us: Option<u64>,
     /// When the master is told next how far this server is.
     next_ack_us: u64,
+    /// How far the log's device is.
+    synced: Synced,
+}
+
+/// Which offset of the stream the log has on its device.
+#[derive(Default, Debug)]
+struct Synced {
+    /// Offsets of the log, and of the stream when the log was there.
+    waiting: VecDeque<(u64, u64)>,
+    offset: Option<u64>,
+}
+
+impl Synced {
+    /// The log had `added` bytes when the stream was at `offset`, and `synced` bytes of it are on the device by now.
+    fn note(&mut self, added: u64, offset: u64, synced: u64) {
+        if self.waiting.back() != Some(&(added, offset)) {
+            self.waiting.push_back((added, offset));
+        }
+        while let Some(&(added, offset)) = self.waiting.front()
+            && added <= synced
+        {
+            self.offset = Some(offset);
+            self.waiting.pop_front();
+        }
+    }
 }
 
 /// How far the link is.
@@ -102,6 +128,7 @@ impl Link {
             last_io_us: now_us,
             down_since_us: None,
             next_ack_us: now_us,
+            synced: Synced::default(),
         }
     }
 

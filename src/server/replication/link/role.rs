@@ -64,6 +64,8 @@ impl State {
             Level::Warning,
             format_args!("Setting secondary replication ID to {old}, valid up to offset: {until}. New replication ID is {new}"),
         );
+        self.disconnect_replicas(); // they have to be told, and go on at once
+        self.replication.alone_since_us = Some(self.now.monotonic_us); // the backlog waits for those who will come
         // The stream goes on with this server's own commands: it must say in which database.
         self.effects.forget_selected();
         self.apply_role(keyspace);
@@ -78,7 +80,7 @@ impl State {
 
     /// What this server has done as a master so far is a part of the history that it leaves.
     fn end_own_stream(&mut self) {
-        self.effects.settle();
+        self.effects.cut();
         self.add_effects_to_log();
     }
 

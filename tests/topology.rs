@@ -103,7 +103,7 @@ fn arrange(servers: &[TestServer], order: &[usize], random: &mut StdRng) {
     servers[order[0]].connect().run("REPLICAOF NO ONE").is("+OK");
     for place in 1..order.len() {
         let master = servers[order[random.random_range(0..place)]].port();
-        servers[order[place]].connect().run(&format!("REPLICAOF 127.0.0.1 {master}")).is("+OK");
+        servers[order[place]].connect().run(&format!("REPLICAOF 127.0.0.1 {master}")).starts("+OK");
     }
 }
 

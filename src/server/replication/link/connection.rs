@@ -205,8 +205,9 @@ impl State {
         };
         let Some(link) = self.link_mut() else { return };
         link.last_io_us = now_us;
-        // A failover hands over a history, be it empty.
-        let has_history = history.1 > 0 || greeting.fails_over;
+        // One that is known to both may be empty: that of a master that has written nothing yet, or hands over.
+        let was_up = link.down_since_us.is_some();
+        let has_history = history.1 > 0 || was_up || greeting.fails_over;
         greeting.resume = (link.resumes && has_history).then_some(history);
         let (handshake, ping) = Handshake::begin(greeting);
         self.set_phase(Phase::Handshake { token, handshake: Box::new(handshake) });

@@ -35,7 +35,7 @@ pub struct Db<'a> {
     /// Whether finding a key counts as an access (`CLIENT NO-TOUCH`).
     pub touch: bool,
     /// A key that was looked for ahead, and what the index said.
-    pub ahead: Option<(&'a [u8], Candidate)>,
+    pub ahead: Option<(&'a [u8], &'a Candidate)>,
 }
 
 impl Db<'_> {

@@ -3,6 +3,7 @@
 //! Requests are parsed in place, many at a time, and run in order. What is left, a part of a request or requests that
 //! have to wait, stays in the client's query buffer; a client that waits for nothing has none.
 
+use super::look_ahead::Ahead;
 use super::{Server, State};
 use crate::log::Level;
 use crate::net::Token;
@@ -157,8 +158,10 @@ impl Server {
             if batch.follows_empty(request) {
                 self.state.clients.get_mut(token).end_reply_skip();
             }
-            let ahead = self.ahead.request(request);
-            self.execute(token, &batch.args(request, buffer), ahead, reply);
+            let (command, wire_bytes) = self.ahead.request(request);
+            let candidate = self.ahead.candidate(request);
+            let ahead = Ahead { command, candidate: candidate.as_ref(), wire_bytes };
+            self.execute(token, &batch.args(request, buffer), &ahead, reply);
             if !self.state.clients.get(token).is_ready() {
                 let blocked_before_it = self.state.take_postponed();
                 let done = if blocked_before_it { request } else { request + 1 };

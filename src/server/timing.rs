@@ -7,7 +7,7 @@
 use super::State;
 use super::slowlog::LogKind;
 use crate::commands::CommandId;
-use crate::commands::table::{FAST, QUICK};
+use crate::commands::table::{Command, FAST, QUICK};
 use crate::net::Token;
 use crate::resp::Args;
 
@@ -64,10 +64,11 @@ impl State {
     pub(super) fn command_starts(
         &mut self,
         id: CommandId,
+        command: &Command,
         argc: usize,
         wire_bytes: usize,
     ) -> Option<u64> {
-        let flags = self.registry.get(id).command.flags;
+        let flags = command.flags;
         let quick = (flags.has(FAST) || flags.has(QUICK)) && argc <= QUICK_ARGUMENTS_MAX;
         if quick && !self.exact_timing && wire_bytes <= QUICK_BYTES_MAX {
             let calls = self.stats.command_ref(id).calls;
@@ -170,7 +171,8 @@ mod tests {
         let id = number(redis, words[0]);
         redis.server.state.stats.command(id).calls = ALL_TIMED_UNTIL + 1;
         let wire_bytes = words.iter().map(|word| word.len()).sum();
-        redis.server.state.command_starts(id, words.len(), wire_bytes).is_some()
+        let command = redis.server.state.registry.get(id).command;
+        redis.server.state.command_starts(id, command, words.len(), wire_bytes).is_some()
     }
 
     #[test]

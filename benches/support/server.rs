@@ -74,6 +74,10 @@ impl Environment for BenchEnvironment {
         unreachable!("a server without a log writes no file")
     }
 
+    fn resolve(&mut self, _number: u64, _host: &str, _port: u16) {
+        unreachable!("a server without a master connects to nobody")
+    }
+
     fn wait_for_job(&mut self) -> Option<Done> {
         None
     }

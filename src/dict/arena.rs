@@ -190,6 +190,11 @@ impl Arena {
         self.live_bytes + self.large.bytes()
     }
 
+    /// Bytes of pages that are in no live block. O(1).
+    pub fn vacant_bytes(&self) -> usize {
+        self.page_bytes.saturating_sub(self.live_bytes)
+    }
+
     /// Memory held: pages, large blocks and the tables that find them. O(1).
     pub fn resident_bytes(&self) -> usize {
         let tables = self.pages.capacity() * size_of::<Page>()

@@ -110,6 +110,12 @@ impl ExpiryHints {
         self.by_bucket[bucket] = hint;
     }
 
+    /// The first bucket from `from` on that has a hint.
+    pub(super) fn next_noted(&self, from: usize) -> Option<usize> {
+        let buckets = self.by_bucket.get(from..)?;
+        buckets.iter().position(|hint| *hint != NONE).map(|index| from + index)
+    }
+
     /// The last bucket before `below` that is due.
     pub(super) fn last_due(&self, below: usize, now: u32) -> Option<usize> {
         let below = below.min(self.by_bucket.len());

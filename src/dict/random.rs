@@ -33,6 +33,19 @@ impl Dict {
         self.first_from(random() as usize % self.segments.len())
     }
 
+    /// The keys of a bucket that is noted to have one that expires: the first such bucket from a random place on, around
+    /// the end. A note may be left of a key that expires no more. `draw` is uniform over all of u64. O(segments).
+    pub fn expiring_from(&self, draw: u64) -> impl Iterator<Item = Handle> + '_ {
+        let start = self.segment_of(draw);
+        let bucket = (((draw >> 32) * self.segments[start].buckets() as u64) >> 32) as usize;
+        let rest = (1..=self.segments.len()).map(|step| ((start + step) % self.segments.len(), 0));
+        let found = std::iter::once((start, bucket)).chain(rest).find_map(|(index, from)| {
+            let segment = &self.segments[index];
+            segment.hints.next_noted(from).map(|bucket| (segment, bucket))
+        });
+        found.into_iter().flat_map(|(segment, bucket)| segment.in_bucket(bucket))
+    }
+
     /// The first key from some segment on, around the end.
     fn first_from(&self, index: usize) -> Option<Handle> {
         let (before, from) = self.segments.split_at(index);

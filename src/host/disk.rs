@@ -98,7 +98,7 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
 pub struct Lanes {
     /// By lane; a thread is started for its first job, because a process without threads takes less time for every read
     /// and write.
-    jobs: [Option<Sender<Job>>; 3],
+    jobs: [Option<Sender<Job>>; 4],
     done_sender: Sender<Done>,
     done: Receiver<Done>,
     running: usize,
@@ -109,7 +109,7 @@ impl Lanes {
     /// No threads yet. Each will wake the loop when a job has ended.
     pub fn new(waker: &Waker) -> Self {
         let (done_sender, done) = channel();
-        Self { jobs: [None, None, None], done_sender, done, running: 0, waker: waker.clone() }
+        Self { jobs: Default::default(), done_sender, done, running: 0, waker: waker.clone() }
     }
 
     /// Has a job run on the thread of its lane. If that cannot be started, here: slower, not wrong.
@@ -118,6 +118,7 @@ impl Lanes {
             Lane::LogSync => (0, "log-sync"),
             Lane::LogWrite => (1, "log-write"),
             Lane::Files => (2, "files"),
+            Lane::Names => (3, "names"),
         };
         self.running += 1;
         if self.jobs[index].is_none() {

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
+use std::net::ToSocketAddrs as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -128,6 +129,15 @@ impl Environment for ProcessEnvironment {
 
     fn run_job(&mut self, lane: Lane, job: Job) {
         self.lanes.run(lane, job);
+    }
+
+    fn resolve(&mut self, number: u64, host: &str, port: u16) {
+        let host = host.to_owned();
+        let job = move || {
+            let addresses = (host.as_str(), port).to_socket_addrs();
+            Done::Resolved(number, addresses.map(Iterator::collect))
+        };
+        self.lanes.run(Lane::Names, Box::new(job));
     }
 
     fn wait_for_job(&mut self) -> Option<Done> {

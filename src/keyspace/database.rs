@@ -84,6 +84,8 @@ pub struct Database {
     snapshot: Option<Box<Snapshot>>,
     /// Whether a field of a hash ever had an expire time.
     field_expiry: bool,
+    /// Where the last scan for keys with an expire time has stopped.
+    expiring_cursor: u64,
     scratch: Vec<u8>,
     key_scratch: Vec<u8>,
 }
@@ -101,6 +103,7 @@ impl Database {
             epoch: false,
             snapshot: None,
             field_expiry: false,
+            expiring_cursor: 0,
             scratch: Vec::new(),
             key_scratch: Vec::new(),
         }
@@ -129,6 +132,11 @@ impl Database {
     /// Bytes of index, blocks and values.
     pub fn memory_bytes(&self) -> usize {
         self.dict.memory_bytes() + self.blocks.resident_bytes() + self.objects.memory_bytes()
+    }
+
+    /// Bytes that keys have left and that the next ones will take. O(1).
+    pub fn vacant_bytes(&self) -> usize {
+        self.blocks.vacant_bytes()
     }
 
     /// Bytes of the index alone.
@@ -499,6 +507,30 @@ impl Database {
     /// An entry at random, every one equally likely. O(1).
     pub fn random_entry(&self, random: impl FnMut() -> u64) -> Option<Entry<'_>> {
         self.dict.random(random).map(|handle| Entry::new(self.blocks.block(handle)))
+    }
+
+    /// Scans on from where this last stopped, to the first keys with an expire time, or for some steps.
+    pub fn scan_for_expiring(&mut self, steps_max: usize, mut emit: impl FnMut(Entry<'_>)) {
+        let (mut found, mut cursor) = (false, self.expiring_cursor);
+        for _ in 0..steps_max {
+            cursor = self.scan(cursor, |entry| {
+                if entry.expire_at_ms().is_some() {
+                    found = true;
+                    emit(entry);
+                }
+            });
+            if found {
+                break;
+            }
+        }
+        self.expiring_cursor = cursor;
+    }
+
+    /// The entries with an expire time of a bucket: the first one from a random place on that is noted to have some.
+    /// `draw` is uniform over all of u64. O(keys / 4096).
+    pub fn random_expiring_entries(&self, draw: u64) -> impl Iterator<Item = Entry<'_>> {
+        let entries = self.dict.expiring_from(draw).map(|handle| self.entry_in(handle));
+        entries.filter(|entry| entry.expire_at_ms().is_some())
     }
 }
 

@@ -140,6 +140,8 @@ impl Source for Stream {
 /// Where a connection is on its way to the end. Only ever moves down this list.
 #[derive(Debug)]
 pub(super) enum Phase {
+    /// We have asked for the connection; the kernel has not said yet what came of it.
+    Connecting,
     /// Reading and writing.
     Open,
     /// The peer has sent its last byte but is owed replies: writing only.
@@ -166,6 +168,8 @@ pub(super) struct Connection {
     pub write_queued: bool,
     /// The socket is full: do not try before the WRITABLE edge.
     pub write_blocked: bool,
+    /// The service wants nothing more for now.
+    pub read_paused: bool,
     /// The kernel has reported the end (FIN or an error), and will not again: read on, even after a short read.
     pub end_in_sight: bool,
 }
@@ -179,6 +183,7 @@ impl Connection {
             read_queued: false,
             write_queued: false,
             write_blocked: false,
+            read_paused: false,
             end_in_sight: false,
         }
     }

@@ -62,7 +62,7 @@ pub struct EventLoop {
     /// End of the last turn, on the monotonic clock.
     turn_ended_us: u64,
     /// When the service's next timer is due, on the monotonic clock.
-    timer_due_us: Option<u64>,
+    pub(super) timer_due_us: Option<u64>,
     /// The last turn was late and left the timers for this one.
     timers_put_off: bool,
     actions: Actions,
@@ -141,6 +141,7 @@ impl EventLoop {
         if self.note_events() {
             self.signals.pending().for_each(|signal| service.signal(signal));
         }
+        self.finish_connecting(service);
         self.accept_ready_clients(service);
         self.read_ready_clients(service);
         self.run_timers(service, is_late);
@@ -229,7 +230,7 @@ impl EventLoop {
     fn read_client(&mut self, token: Token, service: &mut impl Service) {
         let Some(connection) = self.table.get_mut(token) else { return };
         connection.read_queued = false;
-        if !matches!(connection.phase, Phase::Open) {
+        if !matches!(connection.phase, Phase::Open) || connection.read_paused {
             return;
         }
         self.stats.reads += 1;
@@ -272,6 +273,15 @@ impl EventLoop {
                 Close::Now => self.table.doom(token, Disconnect::Requested, false),
                 Close::AfterWrite => self.table.flush_and_close(token),
             }
+        }
+        for token in self.actions.pause_reading.drain(..) {
+            self.table.pause_reading(token, true);
+        }
+        for token in self.actions.resume_reading.drain(..) {
+            self.table.pause_reading(token, false);
+        }
+        for connect in std::mem::take(&mut self.actions.connect) {
+            self.connect(&connect, service);
         }
         if let Some(config) = self.actions.listen.take() {
             let result = self.listeners.listen(self.poll.registry(), &config);

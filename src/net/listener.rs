@@ -297,7 +297,7 @@ impl Listener {
 }
 
 /// `address:port`, without the zone of a link-local address, as Redis prints it.
-fn endpoint(address: SocketAddr) -> String {
+pub(super) fn endpoint(address: SocketAddr) -> String {
     match address {
         SocketAddr::V4(address) => address.to_string(),
         SocketAddr::V6(address) => format!("[{}]:{}", address.ip(), address.port()),

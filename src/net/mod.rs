@@ -4,6 +4,7 @@
 //! service     what the loop drives, and what it is told: Service, Actions, Peer, LoopStats
 //! event_loop  one turn: wait -> accept -> read -> timers -> write -> close
 //! accept      the accept phase, and what to do without file descriptors
+//! connect     connections that this side begins
 //! table       which connection has which token, and which are ready
 //! connection  one socket and what the loop knows about its readiness
 //! lingering   sockets that have sent their last byte and wait for the peer's
@@ -19,6 +20,7 @@
 mod accept;
 mod bind;
 mod clock;
+mod connect;
 mod connection;
 mod event_loop;
 mod lingering;
@@ -32,6 +34,7 @@ mod waker;
 
 pub use bind::SocketError;
 pub use clock::{clock_now, monotonic_ns};
+pub use connect::Connect;
 pub use event_loop::EventLoop;
 pub use listener::{ListenConfig, ListenError};
 pub use service::{Actions, Close, Disconnect, LoopStats, OutputBuffer, Peer, Service, Token};

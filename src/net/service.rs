@@ -4,11 +4,12 @@
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
+use super::connect::Connect;
 use super::listener::ListenConfig;
 use super::signals::Signal;
 use crate::clock::Now;
 
-/// A connection, as an index the service chose in [`Service::connected`]: small numbers, because the loop keeps an array.
+/// A connection, as an index the service chose in [`Service::connected`] or [`Actions::connect`]: small numbers, because the loop keeps an array.
 /// Taken from then until [`Service::disconnected`] returns.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Token(pub u32);
@@ -70,6 +71,13 @@ pub struct Actions {
     pub write: Vec<Token>,
     /// Connections to end.
     pub close: Vec<(Token, Close)>,
+    /// Connections to make. Each is answered by [`Service::established`] or [`Service::disconnected`], sooner or later: who
+    /// does not want to wait any longer closes it.
+    pub connect: Vec<Connect>,
+    /// Connections to read nothing more from: what they send stays in the kernel, and at last with the sender.
+    pub pause_reading: Vec<Token>,
+    /// Connections to read from again.
+    pub resume_reading: Vec<Token>,
     /// Listen here from now on; the answer is [`Service::listen_result`]. Also how a new `tcp-keepalive` gets in.
     pub listen: Option<ListenConfig>,
     /// Close the listeners: from now on, connecting clients are refused by the kernel.
@@ -122,7 +130,7 @@ pub trait OutputBuffer {
     fn consume(&mut self, bytes: usize);
 }
 
-/// What an event loop drives. Calls come in the order of a turn: `begin_turn`; `signal`; `connected` and `received`;
+/// What an event loop drives. Calls come in the order of a turn: `begin_turn`; `signal`; `connected`, `established` and `received`;
 /// `run_timers`; `end_turn`; `written`; `disconnected`. Nothing here may block.
 pub trait Service {
     /// Where a connection's replies wait.
@@ -134,6 +142,9 @@ pub trait Service {
     /// A client has connected: returns the token it shall have, or the bytes to send it (best effort) before the loop
     /// closes the connection. The token must be free.
     fn connected(&mut self, peer: Peer) -> Result<Token, Vec<u8>>;
+
+    /// A connection from [`Actions::connect`] is made. What its output holds already leaves in this turn.
+    fn established(&mut self, _token: Token, _peer: Peer) {}
 
     /// `bytes` came in, never empty. Parse and execute; replies only fill the output, and the token goes into
     /// [`Actions::write`] at the end of the turn.

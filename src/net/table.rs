@@ -69,6 +69,8 @@ pub(super) struct Table {
     pub readable: Vec<Token>,
     /// To write to, each once.
     pub writable: Vec<Token>,
+    /// Connections of ours that the kernel has said something about.
+    pub decided: Vec<Token>,
     /// To close at the end of the turn, each once.
     pub doomed: Vec<Token>,
 }
@@ -95,6 +97,13 @@ impl Table {
         Ok(())
     }
 
+    /// A connection of the table is one that we have asked for.
+    pub fn expect_connection(&mut self, token: Token) {
+        if let Some(connection) = self.get_mut(token) {
+            connection.phase = Phase::Connecting;
+        }
+    }
+
     pub fn get_mut(&mut self, token: Token) -> Option<&mut Connection> {
         self.slots.get_mut(token.0 as usize)?.as_mut()
     }
@@ -111,6 +120,9 @@ impl Table {
         else {
             return;
         };
+        if matches!(connection.phase, Phase::Connecting) {
+            return self.decided.push(token);
+        }
         let ended = event.is_error() || event.is_write_closed();
         if ended && !matches!(connection.phase, Phase::Open) {
             // Nobody reads from it any more, and there may be nothing to write yet: no call would come to see the error.
@@ -130,17 +142,25 @@ impl Table {
     /// Puts an open connection on the list of those to read from.
     pub fn want_read(&mut self, token: Token) {
         let Some(connection) = self.get_mut(token) else { return };
-        if matches!(connection.phase, Phase::Open) && !connection.read_queued {
+        let may_read = matches!(connection.phase, Phase::Open) && !connection.read_paused;
+        if may_read && !connection.read_queued {
             connection.read_queued = true;
             self.readable.push(token);
         }
     }
 
+    /// Stops or resumes reading from a connection. After a pause nobody knows whether there is something: it is tried.
+    pub fn pause_reading(&mut self, token: Token, paused: bool) {
+        let Some(connection) = self.get_mut(token) else { return };
+        connection.read_paused = paused;
+        self.want_read(token);
+    }
+
     /// Puts a connection on the list of those to write to, unless its socket is full.
     pub fn want_write(&mut self, token: Token) {
         let Some(connection) = self.get_mut(token) else { return };
-        let doomed = matches!(connection.phase, Phase::Doomed { .. });
-        if !doomed && !connection.write_blocked && !connection.write_queued {
+        let cannot = matches!(connection.phase, Phase::Connecting | Phase::Doomed { .. });
+        if !cannot && !connection.write_blocked && !connection.write_queued {
             connection.write_queued = true;
             self.writable.push(token);
         }
@@ -149,9 +169,13 @@ impl Table {
     /// Lets a connection flush, then close. What it is owed counts no more if the peer is gone already.
     pub fn flush_and_close(&mut self, token: Token) {
         let Some(connection) = self.get_mut(token) else { return };
-        if !matches!(connection.phase, Phase::Doomed { .. }) {
-            connection.phase = Phase::Flushing;
-            self.want_write(token);
+        match connection.phase {
+            Phase::Doomed { .. } => {}
+            Phase::Connecting => self.doom(token, Disconnect::Requested, false),
+            _ => {
+                connection.phase = Phase::Flushing;
+                self.want_write(token);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //! Calls that may wait for the device are made into jobs, which run elsewhere and tell what came of them.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -60,6 +61,8 @@ pub enum Lane {
     LogWrite,
     /// Snapshots, and the files of the log coming and going.
     Files,
+    /// Names of hosts.
+    Names,
 }
 
 /// Something that may take long.
@@ -72,6 +75,8 @@ pub enum Done {
     Log(Finished),
     /// Of a job on the files of the snapshot with this number.
     Files(u64, io::Result<()>),
+    /// The addresses of a host, in the order in which to try them; for whoever asked with this number.
+    Resolved(u64, io::Result<Vec<SocketAddr>>),
 }
 
 /// Writes all of `bytes`. On an error also how many were written.

@@ -45,6 +45,9 @@ impl Server {
     }
 
     fn run_periodic_work(&mut self, due: bool, now_us: u64) {
+        if self.state.config.maxmemory > 0 && (due || self.state.eviction.is_running) {
+            self.make_room(); // a lower limit, or what a round had no time for
+        }
         if due || self.state.expiry_left {
             self.expire_some();
         }
@@ -61,7 +64,8 @@ impl Server {
     }
 
     fn time_until_next_work(&self, now_us: u64) -> Duration {
-        let expiry_left = self.state.expiry_left && !self.state.cron_paused;
+        let state = &self.state;
+        let expiry_left = (state.expiry_left || state.eviction.is_running) && !state.cron_paused;
         let loading = self.state.durability.loading.is_some() || self.snapshot_has_work();
         if expiry_left || loading || !self.state.pending_input.is_empty() {
             return Duration::ZERO;

@@ -25,6 +25,9 @@ impl Server {
         if self.state.tracking.is_on() {
             self.state.track_before_request(token, reply);
         }
+        if self.state.config.maxmemory > 0 {
+            self.make_room();
+        }
         let start = reply.output.mark();
         let command = match self.state.check(token, args, ahead.command) {
             Ok(Admitted::Runs(id)) => {
@@ -281,7 +284,7 @@ impl State {
             let text = "ERR Command not allowed inside a transaction";
             return error(Some(id), CommandError::Text(text));
         }
-        let something_is_refused = self.durability.refuses_something() || self.config.maxmemory > 0;
+        let something_is_refused = self.durability.refuses_something() || self.eviction.is_short;
         if something_is_refused && let Some(refusal) = self.refusal(token, id) {
             return error(Some(id), refusal);
         }
@@ -330,8 +333,7 @@ impl State {
         {
             return Some(CommandError::Message(refusal.clone()));
         }
-        let out_of_memory =
-            self.config.maxmemory > 0 && self.needs_memory(token, id) && self.out_of_memory();
+        let out_of_memory = self.eviction.is_short && self.needs_memory(token, id);
         out_of_memory.then_some(CommandError::OutOfMemory)
     }
 
@@ -355,11 +357,6 @@ impl State {
         let ends = matches!(in_multi, InMulti::Ends | InMulti::Executes);
         let is_queued = self.clients.get(token).transaction.is_some() && !ends;
         is_queued || self.flags_of(token, id).has(DENYOOM)
-    }
-
-    fn out_of_memory(&mut self) -> bool {
-        self.config.maxmemory > 0
-            && self.environment.allocated_bytes() as u64 > self.config.maxmemory
     }
 }
 

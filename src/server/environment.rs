@@ -79,6 +79,9 @@ pub trait Environment {
     /// Has a job run where it may wait. Jobs of one lane run one after the other.
     fn run_job(&mut self, lane: Lane, job: Job);
 
+    /// Looks up the addresses of a host, of which `Done::Resolved` tells with the same number.
+    fn resolve(&mut self, number: u64, host: &str, port: u16);
+
     /// Waits for a running job to end; `None` if there is none. Only where everybody has to wait anyway.
     fn wait_for_job(&mut self) -> Option<Done>;
 

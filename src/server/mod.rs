@@ -11,6 +11,7 @@ mod dispatch;
 mod durability;
 mod effects;
 mod environment;
+mod eviction;
 mod info;
 mod input;
 mod latency;
@@ -45,6 +46,7 @@ pub use client_info::describe;
 pub use durability::{Durability, with_rdb_value};
 pub use effects::Effects;
 pub use environment::{Environment, ProcessFacts};
+pub use eviction::Eviction;
 pub use info::info;
 pub use latency::{Latency, Spike, Spikes};
 pub use monitor::quoted;
@@ -114,6 +116,8 @@ pub struct State {
     pub random: SmallRng,
     /// Changes since the last save.
     pub dirty: u64,
+    /// What is known of keys that may go when memory is short.
+    pub eviction: Eviction,
     /// The files that outlive the process.
     pub durability: Durability,
     /// EXEC is running queued commands: none of them may wait.
@@ -186,6 +190,7 @@ impl Server {
             now,
             started: now,
             dirty: 0,
+            eviction: Eviction::default(),
             durability: Durability::default(),
             in_exec: false,
             watched: WatchedKeys::new(keyspace.hash_key()),
@@ -245,6 +250,7 @@ impl State {
         );
         keyspace.policy.log_factor = self.config.lfu_log_factor;
         keyspace.policy.decay_minutes = self.config.lfu_decay_time;
+        self.eviction.start_afresh();
         self.apply_notice_config(keyspace);
         self.apply_timing_config();
         self.apply_log_config();

@@ -74,6 +74,14 @@ impl State {
         }
     }
 
+    /// A key was removed to make room.
+    pub(super) fn key_evicted(&mut self, db: usize, key: &[u8]) {
+        self.key_changed_by(None, db, key);
+        self.notify(KeyspaceEvents::EVICTED, "evicted", db, key);
+        let name: &[u8] = if self.config.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };
+        self.effects.add(db, [name, key].into_iter());
+    }
+
     /// HDEL of the last field removes the key wherever it is repeated: no DEL has to follow.
     fn fields_expired(&mut self, db: usize, key: &[u8], fields: &ExpiredFields) {
         self.key_changed_by(None, db, key);

@@ -101,6 +101,19 @@ impl State {
         ] {
             self.command_log.trim(kind, usize::try_from(max_len).unwrap_or(usize::MAX));
         }
+        if changed.contains(&"maxmemory") && self.config.maxmemory > 0 {
+            let (limit, used) = (self.config.maxmemory, self.environment.allocated_bytes());
+            if used as u64 > limit {
+                self.log(
+                    Level::Warning,
+                    format_args!(
+                        "WARNING: the new maxmemory value set via CONFIG SET ({limit}) is smaller than the current memory \
+                         usage ({used}). This will result in key eviction and/or the inability to accept new write commands \
+                         depending on the maxmemory-policy."
+                    ),
+                );
+            }
+        }
         if changed.contains(&"requirepass") && self.config.requirepass.is_empty() {
             // Nobody has to say who he is any more.
             self.clients.iter_mut().for_each(|client| client.authenticated = true);

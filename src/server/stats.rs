@@ -70,6 +70,10 @@ pub struct Stats {
     pub expire_ns: u64,
     /// How often a turn had no time left for more keys that were due.
     pub expire_cap_reached: u64,
+    /// Keys removed because memory was short.
+    pub evicted_keys: u64,
+    /// How long memory was above `maxmemory`, this time not included, in microseconds.
+    pub eviction_exceeded_us: u64,
     /// Commands run per second, of late.
     pub ops_per_second: u64,
 }

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -43,6 +44,8 @@ pub struct World {
     pub finished_max: Option<usize>,
     /// Bytes that the program says it has allocated.
     pub allocated_bytes: usize,
+    /// Things that are being dropped elsewhere.
+    pub discarding: usize,
     /// How often free memory was to be given back to the system.
     pub purges: usize,
 }
@@ -120,6 +123,13 @@ impl Environment for TestEnvironment {
         self.0.borrow_mut().jobs.push_back((lane, job));
     }
 
+    fn resolve(&mut self, number: u64, host: &str, port: u16) {
+        let address = host.parse::<IpAddr>().map(|ip| vec![SocketAddr::new(ip, port)]);
+        let addresses = address.map_err(|_| std::io::Error::other("Name or service not known"));
+        let job = move || Done::Resolved(number, addresses);
+        self.0.borrow_mut().jobs.push_back((Lane::Names, Box::new(job)));
+    }
+
     fn wait_for_job(&mut self) -> Option<Done> {
         self.0.borrow_mut().jobs.pop_front().map(|(_, job)| job())
     }
@@ -135,7 +145,7 @@ impl Environment for TestEnvironment {
     }
 
     fn discarding(&mut self) -> usize {
-        0
+        self.0.borrow().discarding
     }
 
     fn apply_config(&mut self, config: &Config, _: &[&str]) -> Result<(), (&'static str, String)> {

@@ -1,5 +1,6 @@
 //! The loop over real loopback sockets, one thread: the test turns the loop itself until what it waits for has happened.
 
+mod connecting;
 mod ending;
 mod listening;
 mod serving;
@@ -74,6 +75,7 @@ impl OutputBuffer for Pieces {
 struct Echo {
     clients: Slab<Pieces>,
     peers: Vec<Peer>,
+    established: Vec<(Token, Peer)>,
     actions: Actions,
     disconnects: Vec<(Token, Disconnect)>,
     received_bytes: usize,
@@ -97,6 +99,11 @@ impl Service for Echo {
         }
         self.peers.push(peer);
         Ok(Token(self.clients.insert(Pieces::default()) as u32))
+    }
+
+    fn established(&mut self, token: Token, peer: Peer) {
+        self.established.push((token, peer));
+        self.actions.write.push(token);
     }
 
     fn received(&mut self, token: Token, bytes: &[u8]) {

@@ -18,14 +18,19 @@ const SLOW_SYNC_US: u64 = 2_000_000;
 impl Server {
     /// What came of jobs since the last turn.
     pub(in crate::server) fn note_finished_jobs(&mut self) {
-        for (number, result) in std::mem::take(&mut self.state.durability.files_done) {
-            self.files_job_ended(number, result);
+        for done in std::mem::take(&mut self.state.durability.put_off) {
+            self.job_ended(done);
         }
         while let Some(done) = self.state.environment.finished_job() {
-            match done {
-                Done::Log(finished) => self.state.log_job_ended(finished),
-                Done::Files(number, result) => self.files_job_ended(number, result),
-            }
+            self.job_ended(done);
+        }
+    }
+
+    fn job_ended(&mut self, done: Done) {
+        match done {
+            Done::Log(finished) => self.state.log_job_ended(finished),
+            Done::Files(number, result) => self.files_job_ended(number, result),
+            Done::Resolved(..) => {} // whoever has asked is gone
         }
     }
 }
@@ -109,9 +114,7 @@ impl State {
             if ran || log.is_busy() {
                 match self.environment.wait_for_job() {
                     Some(Done::Log(finished)) => failure = log.finished(finished),
-                    Some(Done::Files(number, result)) => {
-                        self.durability.files_done.push((number, result)); // for the next turn
-                    }
+                    Some(done) => self.durability.put_off.push(done), // for the next turn
                     None => {}
                 }
             } else if failure.is_none() && log.is_distrusted() {

@@ -31,7 +31,7 @@ pub use sink::with_rdb_value;
 pub use snapshot::{Purpose, Snapshot};
 
 use crate::persistence::aof::{Log, Manifest};
-use crate::persistence::disk::Disk;
+use crate::persistence::disk::{Disk, Done};
 
 /// What the server knows of its files.
 #[derive(Default)]
@@ -53,8 +53,8 @@ pub struct Durability {
     is_over: bool,
     /// The files that were there at the start are loaded.
     pub started: bool,
-    /// What came of jobs on files while something else was waited for.
-    files_done: Vec<(u64, std::io::Result<()>)>,
+    /// What came of jobs while something else was waited for.
+    put_off: Vec<Done>,
     /// Why writes are refused, in the words of the reply.
     pub refusal: Option<String>,
     /// When an error of the log was last told, on the monotonic clock.

@@ -421,6 +421,7 @@ impl State {
             match self.environment.wait_for_job() {
                 Some(Done::Files(..)) => in_flight -= 1,
                 Some(Done::Log(finished)) => self.log_job_ended(finished),
+                Some(done) => self.durability.put_off.push(done),
                 None => break,
             }
         }

@@ -105,8 +105,13 @@ fn keys_found_and_gone(view: &View<'_>, text: &mut Text) {
         ("expired_time_cap_reached_count", &stats.expire_cap_reached),
         ("expire_cycle_cpu_milliseconds", &(stats.expire_ns / 1_000_000)),
     ]);
-    text.zeros(&["evicted_keys", "evicted_clients", "evicted_scripts"]);
-    text.zeros(&["total_eviction_exceeded_time", "current_eviction_exceeded_time"]);
+    let current_us = view.state.eviction.exceeded_us(view.state.now.monotonic_us);
+    text.fields(&[("evicted_keys", &stats.evicted_keys)]);
+    text.zeros(&["evicted_clients", "evicted_scripts"]);
+    text.fields(&[
+        ("total_eviction_exceeded_time", &((stats.eviction_exceeded_us + current_us) / 1000)),
+        ("current_eviction_exceeded_time", &(current_us / 1000)),
+    ]);
     text.fields(&[("keyspace_hits", &keys.hits), ("keyspace_misses", &keys.misses)]);
 }
 

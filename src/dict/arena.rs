@@ -152,8 +152,21 @@ impl<M: Memory> Arena<M> {
     pub fn block(&self, handle: Handle) -> &[u8] {
         match place(handle) {
             Place::Page { number, unit } => self.pages[number].block(unit),
-            Place::Large(number) => self.large.get(number),
+            Place::Large(number) => self.large_block(number),
         }
+    }
+
+    // Almost all blocks are in pages: what is inlined everywhere is no more than that.
+    #[cold]
+    #[inline(never)]
+    fn large_block(&self, number: u32) -> &[u8] {
+        self.large.get(number)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn large_block_mut(&mut self, number: u32) -> &mut [u8] {
+        self.large.get_mut(number)
     }
 
     /// Asks the processor for both ends of a block: a small one lies in one cache line or two.
@@ -171,7 +184,7 @@ impl<M: Memory> Arena<M> {
     pub fn block_mut(&mut self, handle: Handle) -> &mut [u8] {
         match place(handle) {
             Place::Page { number, unit } => self.pages[number].block_mut(unit),
-            Place::Large(number) => self.large.get_mut(number),
+            Place::Large(number) => self.large_block_mut(number),
         }
     }
 

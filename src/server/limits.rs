@@ -10,18 +10,17 @@ const UNAUTHENTICATED_OUTPUT_MAX: u64 = 1024;
 /// Below this nothing is checked.
 const SMALL: usize = UNAUTHENTICATED_OUTPUT_MAX as usize;
 
-impl State {
-    /// Closes the client if the bytes it was not sent yet pass a limit of its class.
-    pub(super) fn check_output_limit(&mut self, token: Token) {
-        let Some(client) = self.clients.find_mut(token) else { return };
-        client.output_peak = client.output_peak.max(client.output.len());
-        let over_soft_limit = client.over_soft_limit_since_us.is_some();
-        let len = if client.is_replica() { self.unsent_len(token) } else { client.output.len() };
-        if len > SMALL || over_soft_limit {
-            self.check_unsent(token, len);
-        }
+impl Client {
+    /// Notes how many bytes it was not sent yet. Returns whether they may be too many.
+    #[inline]
+    pub(super) fn note_unsent(&mut self) -> bool {
+        let len = self.output.len();
+        self.output_peak = self.output_peak.max(len);
+        len > SMALL || self.over_soft_limit_since_us.is_some()
     }
+}
 
+impl State {
     /// The same while replies are being written.
     #[inline]
     pub(super) fn check_reply_limit(&mut self, token: Token, reply: &Reply) {
@@ -29,7 +28,7 @@ impl State {
         if len > SMALL
             && (len >= self.unsent_checked_from || !self.clients.get(token).authenticated)
         {
-            self.check_unsent(token, len);
+            self.check_unsent_bytes(token, len);
         }
     }
 
@@ -57,8 +56,16 @@ impl State {
         self.unsent_checked_from = usize::try_from(least).unwrap_or(usize::MAX);
     }
 
+    /// Closes the client if the bytes it was not sent yet pass a limit of its class.
     #[cold]
-    fn check_unsent(&mut self, token: Token, len: usize) {
+    pub(super) fn check_unsent(&mut self, token: Token) {
+        let client = self.clients.get(token);
+        let len = if client.is_replica() { self.unsent_len(token) } else { client.output.len() };
+        self.check_unsent_bytes(token, len);
+    }
+
+    #[cold]
+    fn check_unsent_bytes(&mut self, token: Token, len: usize) {
         let len = len as u64;
         let now_us = self.now.monotonic_us;
         let client = self.clients.get_mut(token);
@@ -118,7 +125,9 @@ impl Server {
         let state = &mut self.state;
         let tokens: Vec<Token> = state.clients.iter().map(|client| client.token).collect();
         for token in tokens {
-            state.check_output_limit(token);
+            if state.clients.get_mut(token).note_unsent() {
+                state.check_unsent(token);
+            }
             let client = state.clients.get(token);
             if !client.closing && state.timed_out(client) {
                 state.log(Level::Verbose, format_args!("Closing idle client"));

@@ -29,6 +29,7 @@ pub mod replication;
 mod service;
 mod shutdown;
 mod slowlog;
+mod spare_buffers;
 mod stats;
 #[cfg(test)]
 pub mod testing;
@@ -73,11 +74,7 @@ use crate::net::{Actions, Close, LoopStats, Token};
 use crate::resp::Batch;
 use pubsub::PubSub;
 use replication::Replication;
-
-/// Warm buffers kept for the next replies.
-const SPARE_BUFFERS_MAX: usize = 64;
-/// A reply buffer larger than this is given back to the allocator.
-const SPARE_BUFFER_BYTES_MAX: usize = 64 << 10;
+use spare_buffers::SpareBuffers;
 
 /// A smaller backlog is taken for one of this size.
 const REPL_BACKLOG_SIZE_MIN: u64 = 16 << 10;
@@ -88,7 +85,8 @@ pub struct Server {
     pub keyspace: Keyspace,
     /// Everything else.
     pub state: State,
-    batch: Batch,
+    /// Taken out while requests are run.
+    batch: Option<Box<Batch>>,
     ahead: look_ahead::LookAhead,
 }
 
@@ -164,7 +162,7 @@ pub struct State {
     /// Output was added to some client: the one that is running may have been sent something beside its reply.
     pushed: bool,
     pending_input: Vec<Token>,
-    spare_buffers: Vec<Vec<u8>>,
+    spare_buffers: SpareBuffers,
     spare_transaction: Option<Box<Transaction>>,
     postponed: bool,
     untimed: timing::Untimed,
@@ -225,7 +223,7 @@ impl Server {
             pushed: false,
             actions: Actions::default(),
             pending_input: Vec::new(),
-            spare_buffers: Vec::new(),
+            spare_buffers: SpareBuffers::default(),
             spare_transaction: None,
             postponed: false,
             untimed: timing::Untimed::default(),
@@ -245,12 +243,7 @@ impl Server {
         state.apply_config(&mut keyspace);
         state.follow_configured(&mut keyspace);
         state.startup_bytes = state.environment.allocated_bytes();
-        Ok(Self {
-            keyspace,
-            state,
-            batch: Batch::default(),
-            ahead: look_ahead::LookAhead::default(),
-        })
+        Ok(Self { keyspace, state, batch: None, ahead: look_ahead::LookAhead::default() })
     }
 }
 
@@ -282,13 +275,14 @@ impl State {
     /// Output was added to a client: it is written at the end of the turn.
     pub fn write_later(&mut self, token: Token) {
         self.pushed = true;
-        if let Some(client) = self.clients.find_mut(token)
-            && !client.write_pending
-        {
+        let Some(client) = self.clients.find_mut(token) else { return };
+        if !client.write_pending {
             client.write_pending = true;
             self.actions.write.push(token);
         }
-        self.check_output_limit(token);
+        if client.note_unsent() {
+            self.check_unsent(token);
+        }
     }
 
     /// Closes a client once its output is sent. No further request of it is run.
@@ -323,14 +317,5 @@ impl State {
 
     fn take_postponed(&mut self) -> bool {
         std::mem::take(&mut self.postponed)
-    }
-
-    fn keep_buffer(&mut self, mut buffer: Vec<u8>) {
-        if self.spare_buffers.len() < SPARE_BUFFERS_MAX
-            && buffer.capacity() <= SPARE_BUFFER_BYTES_MAX
-        {
-            buffer.clear();
-            self.spare_buffers.push(buffer);
-        }
     }
 }

@@ -147,9 +147,7 @@ impl Service for Server {
         if client.output.is_empty() {
             client.over_soft_limit_since_us = None;
             client.pushes_unsent = 0;
-            if let Some(buffer) = client.output.take_buffer() {
-                state.keep_buffer(buffer);
-            }
+            state.spare_buffers.take_from(&mut client.output);
         }
         if is_replica {
             state.replica_took(token);

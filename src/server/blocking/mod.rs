@@ -192,7 +192,14 @@ impl Server {
             self.state.track_before_request(token, &mut reply);
         }
         let (start, written) = (reply.output.mark(), reply.output.len());
-        let call = Call { token, id: command, args: &args, looked_up: None, ready_key: Some(key) };
+        let call = Call {
+            token,
+            id: command,
+            command: self.state.registry.get(command).command,
+            args: &args,
+            looked_up: None,
+            ready_key: Some(key),
+        };
         Self::run_handler(&mut self.keyspace, &mut self.state, &call, &mut reply);
         let reply_bytes = reply.output.len() - written;
         if self.state.clients.get(token).blocked == Some(Blocked::Keys) {

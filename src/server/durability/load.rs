@@ -217,9 +217,13 @@ impl Server {
             self.look_ahead(loading.token, &batch, rest);
             for request in 0..batch.len() {
                 let args = batch.args(request, rest);
-                let candidate = self.ahead.request(request).candidate;
-                loading.refused +=
-                    u64::from(!self.replay(loading.token, &args, candidate, &mut reply)?);
+                let candidate = self.ahead.candidate(request);
+                loading.refused += u64::from(!self.replay(
+                    loading.token,
+                    &args,
+                    candidate.as_ref(),
+                    &mut reply,
+                )?);
                 reply.output.truncate(start);
             }
             if parsed.consumed == 0 {
@@ -235,7 +239,7 @@ impl Server {
         &mut self,
         token: Token,
         args: &Args<'_>,
-        candidate: Option<Candidate>,
+        candidate: Option<&Candidate>,
         reply: &mut Reply,
     ) -> Result<bool, String> {
         let Self { keyspace, state, .. } = self;

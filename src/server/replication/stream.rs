@@ -138,7 +138,7 @@ impl State {
             replica.next = backlog.read(replica.next, open_to, room, &mut client.output);
             self.write_later(token);
         } else if end - replica.next > WINDOW_BYTES as u64 {
-            self.check_output_limit(token); // it is behind
+            self.check_unsent(token); // it is behind
         }
         let client = self.clients.get_mut(token);
         let Some(replica) = &mut client.replica else { return };

@@ -7,7 +7,8 @@
 //! The master says when a key is due. Until then it is there for the master's commands, whatever the clock here says.
 
 use super::{Phase, State};
-use crate::commands::CommandError;
+use crate::commands::table::InMulti;
+use crate::commands::{CommandError, CommandId};
 use crate::log::Level;
 use crate::net::Token;
 use crate::resp::output::Mark;
@@ -146,7 +147,7 @@ impl Server {
         parser: &mut RequestParser,
     ) -> Run {
         let mut run = Run { applied: 0, counted: 0, done: queued, broken: None };
-        let mut batch = std::mem::take(&mut self.batch);
+        let mut batch = self.batch.take().unwrap_or_default();
         let mut reply = Reply::new(Protocol::Resp2);
         let start = reply.output.mark();
         loop {
@@ -168,8 +169,10 @@ impl Server {
                     run.counted = run.applied;
                     self.state.send_ack();
                 } else {
-                    let ahead = self.ahead.request(request);
-                    run.broken = self.apply(token, &args, ahead, start, &mut reply).err();
+                    let (command, wire_bytes) = self.ahead.request(request);
+                    let candidate = self.ahead.candidate(request);
+                    let ahead = Ahead { command, candidate: candidate.as_ref(), wire_bytes };
+                    run.broken = self.apply(token, &args, &ahead, start, &mut reply).err();
                 }
                 if run.broken.is_some() {
                     break;
@@ -188,7 +191,7 @@ impl Server {
             }
         }
         batch.clear();
-        self.batch = batch;
+        self.batch = Some(batch);
         run
     }
 
@@ -209,7 +212,7 @@ impl Server {
         &mut self,
         token: Token,
         args: &Args<'_>,
-        ahead: Ahead,
+        ahead: &Ahead<'_>,
         start: Mark,
         reply: &mut Reply,
     ) -> Result<(), String> {
@@ -224,8 +227,8 @@ impl Server {
             }
         });
         match found {
-            Ok(id) if state.is_queued(token, id) => {
-                state.queue_request(token, id, args, ahead.wire_bytes, reply);
+            Ok(id) if state.is_in_transaction(token, id) => {
+                state.queue_request(token, id, args, ahead, reply);
             }
             Ok(id) => {
                 state.clients.get_mut(token).last_command = Some(id);
@@ -260,6 +263,12 @@ impl State {
     /// Whether the master's commands may not run just now.
     fn holds_stream_back(&self) -> bool {
         self.pause.is_some() || self.durability.loading.is_some()
+    }
+
+    /// Whether a command of the master is to be queued.
+    fn is_in_transaction(&self, token: Token, id: CommandId) -> bool {
+        self.clients.get(token).transaction.is_some()
+            && self.registry.get(id).command.in_multi == InMulti::Queued
     }
 
     #[cold]

@@ -94,12 +94,14 @@ LOAD = [
 def picture_of_top(client, server):
     """The screen of `top` after some time of load."""
     with Connection(server.port) as admin:
-        admin.ask("CONFIG", "SET", "slowlog-log-slower-than", "1000")
-        admin.ask("CONFIG", "RESETSTAT")
         for first in range(0, 100_000, 1000):
             words = [word for number in range(first, first + 1000) for word in (f"user:{number}", f"User {number}")]
             admin.ask("MSET", *words)
         admin.ask("HSET", "profile:1", "name", "Ada", "born", "1815")
+        # What filling it has left is not shown.
+        admin.ask("CONFIG", "SET", "slowlog-log-slower-than", "1000")
+        admin.ask("SLOWLOG", "RESET")
+        admin.ask("CONFIG", "RESETSTAT")
         processes = [Process(busy, server.port, *load) for load in LOAD]
         try:
             with Terminal([client, f"127.0.0.1:{server.port}", "-i", "0.2", "top"], 110, 36) as terminal:

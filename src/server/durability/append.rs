@@ -128,6 +128,12 @@ impl State {
         }
     }
 
+    /// The same after a command has panicked: what it may have done is left out, all before it is in.
+    pub fn sync_log_after_panic(&mut self) -> Result<(), String> {
+        self.effects.forget_running();
+        self.sync_log()
+    }
+
     /// Ends the log: whoever writes to its file next may be another program.
     pub fn close_log(&mut self) -> Result<(), String> {
         self.sync_log()?;

@@ -263,3 +263,38 @@ fn access_times_and_streams_in_files_of_redis_7() {
     assert!(error.to_string().starts_with("streams are not supported, at offset "));
     fs::remove_dir_all(files).expect("the folder is ours");
 }
+
+/// `MIGRATE` of all types from `source` to `target`, and that nothing is left.
+fn migrates(source: &TestServer, target: &TestServer) {
+    let (mut from, mut to) = (source.connect(), target.connect());
+    from.run("FLUSHALL").is("+OK");
+    fill(&mut from, false);
+    let expected = keyspace_of(&mut from, false);
+    let (port, mut keys) = (target.port(), Vec::new());
+    for (db, name) in expected.keys() {
+        if *db == 0 {
+            keys.push(name.as_slice());
+        }
+    }
+    assert!(keys.len() > 10);
+    let port = port.to_string();
+    let head: [&[u8]; 7] =
+        [b"MIGRATE", b"127.0.0.1", port.as_bytes(), b"", b"0", b"20000", b"KEYS"];
+    from.command(&[&head[..], &keys].concat()).is("+OK");
+    from.run("DBSIZE").is(":0");
+    for key in keys {
+        let name = (0, key.to_vec());
+        assert_eq!(content_of(&mut to, key, false), expected[&name].0);
+    }
+    from.run(&format!("MIGRATE 127.0.0.1 {port} missing 0 1000")).is("+NOKEY");
+}
+
+#[test]
+fn keys_migrate_to_redis_7_and_back() {
+    let (test, files) = ("keys_migrate_to_redis_7_and_back", folder("migrate"));
+    let Some(peer) = REDIS_7.start(test, &files) else { return };
+    let ours = TestServer::start(&["--appendonly", "no"]);
+    migrates(&ours, &peer);
+    peer.connect().run("FLUSHALL").is("+OK");
+    migrates(&peer, &ours);
+}

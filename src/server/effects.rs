@@ -97,6 +97,13 @@ impl Effects {
         self.replaced = false;
     }
 
+    /// The command that is running will never end: nothing of it, nor of the transaction it is part of, is recorded.
+    pub fn forget_running(&mut self) {
+        self.pending.clear();
+        self.ends.clear();
+        self.in_transaction = false;
+    }
+
     /// EXEC begins: what its commands change goes in together.
     pub fn transaction_begins(&mut self) {
         self.in_transaction = true;

@@ -149,6 +149,12 @@ impl State {
         }
     }
 
+    /// The same after a command has panicked: what it may have done is left out, all before it is in.
+    pub fn sync_log_after_panic(&mut self) -> Result<(), String> {
+        self.effects.forget_running();
+        self.sync_log()
+    }
+
     /// Ends the log: whoever writes to its file next may be another program. `position`: where in a history of changes it
     /// ends, if that is known.
     pub fn close_log(&mut self, position: Option<Position>) -> Result<(), String> {

@@ -349,6 +349,7 @@ impl State {
             let is_new = self.durability.manifest.files().next().is_none();
             let has_keys = keyspace.databases().iter().any(|database| !database.is_empty());
             self.open_log(ending)?;
+            self.remove_leftovers();
             self.note_base_len();
             // What came from a snapshot is not in the log yet.
             self.durability.facts.rewrite_scheduled = is_new && has_keys;

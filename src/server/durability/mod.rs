@@ -5,6 +5,7 @@
 //! | `gate` | replies wait for the log |
 //! | `append` | the effects of a turn go into the log; what happens when the disk fails |
 //! | `start` | opens the files of the log, or makes them |
+//! | `leftovers` | files that a crash has left |
 //! | `load` | reads them back, a part a turn |
 //! | `load_snapshot` | keys of a snapshot, into the keyspace |
 //! | `snapshot` | `BGSAVE`, `SAVE` and the base file of a rewritten log |
@@ -20,6 +21,7 @@ mod big_values_test;
 mod command_records;
 mod frame;
 mod gate;
+mod leftovers;
 mod load;
 mod load_snapshot;
 mod rdb_records;

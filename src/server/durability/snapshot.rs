@@ -80,8 +80,11 @@ pub struct Snapshot {
 
 /// How often the log tells how far the walk is.
 const PROGRESS_EVERY_US: u64 = 5_000_000;
-/// Time before a failed snapshot is tried again.
+/// Time before a failed snapshot is tried again; it doubles with each rewrite that fails, because each leaves a file of
+/// changes behind that the next one that works removes.
 const RETRY_US: u64 = 5_000_000;
+/// The longest such time.
+const RETRY_US_MAX: u64 = 3_600_000_000;
 
 impl Server {
     /// Begins a save in the background.
@@ -590,7 +593,8 @@ impl State {
         );
         let facts = &mut self.durability.facts;
         facts.rewrite_ok = false;
+        let doublings = u32::try_from(facts.rewrite_failures).unwrap_or(u32::MAX).min(20);
         facts.rewrite_failures += 1;
-        facts.retry_us = self.now.monotonic_us + RETRY_US;
+        facts.retry_us = self.now.monotonic_us + (RETRY_US << doublings).min(RETRY_US_MAX);
     }
 }

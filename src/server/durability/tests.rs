@@ -222,7 +222,7 @@ fn d15_after_a_torn_tail_the_next_write_is_well_placed() {
 }
 
 #[test]
-fn d21_d22_a_command_that_cannot_be_stops_the_server() {
+fn d20_d21_d22_a_command_that_cannot_be_stops_the_server() {
     for (command, expected) in [
         (&b"*1\r\n$3\r\nbla\r\n"[..], "Unknown command 'bla' reading the append only file"),
         (b"*1\r\n$3\r\nSET\r\n", "Wrong number of arguments for 'SET' reading"),
@@ -346,6 +346,51 @@ fn d19_a_torn_file_that_another_one_continues_is_refused() {
     assert_eq!(redis.actions.exit, Some(1));
     assert!(log_of(&redis).contains("Unexpected end of file reading the append only file"));
     assert_eq!(disk.bytes(LOG), first);
+}
+
+#[test]
+fn t03_a_clock_that_went_back_makes_keys_live_longer_and_nothing_else() {
+    let disk = MemoryDisk::default();
+    let mut redis = start(&disk, AppendFsync::No);
+    redis.run("SET a 1 PX 100000").is("+OK");
+    redis.run("HSET h f v").is(":1");
+    redis.run("HPEXPIRE h 100000 FIELDS 1 f").is("*1 :1");
+    let (at, field_at) = (redis.run("PEXPIRETIME a").0, redis.run("HPEXPIRETIME h FIELDS 1 f").0);
+    redis.run("BGREWRITEAOF");
+    settle(&mut redis);
+    redis.run("SET b 1 PX 5000").is("+OK");
+    drop(redis);
+    let mut redis = TestServer::on_disk(&disk, |config| {
+        config.appendonly = true;
+        config.dir = "data".into();
+    });
+    redis.world.borrow_mut().now.unix_us -= 1_600_000_000_000_000;
+    redis.advance_ms(0);
+    redis.server.open_files().unwrap();
+    redis.advance_ms(1);
+    redis.run("PEXPIRETIME a").is(&at);
+    redis.run("HPEXPIRETIME h FIELDS 1 f").is(&field_at);
+    redis.run("PTTL b").starts(":16000");
+    redis.advance_ms(6000);
+    redis.run("EXISTS a b h").is(":3");
+}
+
+#[test]
+fn d27_a_reply_that_waits_unsent_lets_no_later_one_out_before_the_log() {
+    let disk = MemoryDisk::default();
+    let mut redis = start(&disk, AppendFsync::Always);
+    redis.run(&format!("SET big {}", "x".repeat(100_000)));
+    redis.advance_ms(1);
+    redis.run("PING").is("+OK +PONG");
+    redis.world.borrow_mut().jobs_are_held = true;
+    let client = redis.connect();
+    // Both are in one turn: the long reply depends on nothing, but may tell of what is in no file.
+    redis.receive(client, b"GET big\r\nINCR counter\r\n").is("");
+    redis.world.borrow_mut().jobs_are_held = false;
+    redis.advance_ms(1);
+    let log = disk.bytes(LOG).expect("it is there");
+    assert!(log.windows(7).any(|bytes| bytes == b"counter"));
+    redis.take(client).starts("$100000 ");
 }
 
 /// Lets background work come to its end.

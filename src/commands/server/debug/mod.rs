@@ -101,6 +101,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
         data::htstats_key,
         &["HTSTATS-KEY <key>", "    Like HTSTATS but for the hash table stored at <key>'s value."],
     ),
+    subcommand("panic", 2..=2, panic, &["PANIC", "    Crash the server simulating a panic."]),
     subcommand(
         "object",
         3..=3,
@@ -213,6 +214,11 @@ fn help(ctx: &mut Ctx<'_>) -> CommandResult {
         SUBCOMMANDS.iter().flat_map(|subcommand| subcommand.help).copied().collect();
     reply_help(ctx, "DEBUG", &lines);
     Ok(())
+}
+
+/// `DEBUG PANIC` -> no reply: the server logs where it was, brings the log to the device and exits with status 1.
+fn panic(_: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
+    panic!("DEBUG PANIC was called");
 }
 
 /// `DEBUG CHANGE-REPL-ID` -> `+OK`: followers will not take this for the history they know.

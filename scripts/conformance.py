@@ -39,16 +39,37 @@ unit/multi unit/tracking unit/pause
 SERVER_OPTIONS = ["--enable-debug-command", "yes", "--enable-protected-configs", "yes", "--save", ""]
 TAGS = "-slow -needs:repl -cluster"
 LIST = Path("tests/conformance.txt")
+# Through the proxy: what is about keys and values.
+PROXY_FILES = """
+unit/type/string unit/type/incr unit/type/hash unit/type/list unit/type/list-2 unit/type/list-3 unit/type/set unit/type/zset
+""".split()
+PROXY_LIST = Path("tests/conformance-proxy.txt")
+# What is about one server the proxy refuses, or answers for itself: the suite asks the node, as a user would.
+ASK_THE_NODE = """
+proc ::redis::is_for_the_node {id method} {
+    if {![info exists ::env(CONFORMANCE_NODE)] || $::redis::deferred($id)} {return 0}
+    if {[info exists ::the_node_id] && $id == $::the_node_id} {return 0}
+    return [expr {[string tolower $method] in {config debug}}]
+}
+proc ::redis::ask_the_node {method arguments} {
+    if {![info exists ::the_node_id]} {
+        set ::the_node_id [expr {$::redis::id + 1}]
+        set ::the_node [redis 127.0.0.1 $::env(CONFORMANCE_NODE)]
+        $::the_node select 9
+    }
+    $::the_node $method {*}$arguments
+}
+"""
 
 
 class Server:
-    """A server process in an empty directory."""
+    """A server process in an empty directory, or a proxy, which takes other options."""
 
-    def __init__(self, command):
+    def __init__(self, command, options=SERVER_OPTIONS):
         self.directory = tempfile.mkdtemp(prefix="conformance-")
         self.port = free_port()
         self.log = open(os.path.join(self.directory, "server.log"), "w+")
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", *SERVER_OPTIONS]
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", *options]
         self.process = subprocess.Popen(
             command + options, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         deadline = time.monotonic() + 20
@@ -105,6 +126,16 @@ def read_list(path):
     return listed
 
 
+def let_the_suite_ask_the_node(suite):
+    """Adds the way to the node to the suite's client; without the environment variable it is the same as before."""
+    path = Path(suite) / "tests/support/redis.tcl"
+    text = path.read_text(encoding="latin-1")
+    dispatch = "proc ::redis::__dispatch__ {id method args} {\n"
+    if "ask_the_node" not in text:
+        detour = "    if {[is_for_the_node $id $method]} {return [ask_the_node $method $args]}\n"
+        path.write_text(text.replace(dispatch, ASK_THE_NODE + dispatch + detour), encoding="latin-1")
+
+
 class Outcome:
     """What one file of the suite gave."""
 
@@ -139,8 +170,12 @@ def parse(output, timed_out):
     return outcome
 
 
-def run_file(suite, file, command, skipped, timeout):
-    server = Server(command)
+def run_file(suite, file, command, proxy, skipped, timeout):
+    node = server = Server(command)
+    environment = dict(os.environ)
+    if proxy:
+        environment["CONFORMANCE_NODE"] = str(node.port)
+        server = Server(proxy, ["--nodes", f"127.0.0.1:{node.port}"])
     with tempfile.NamedTemporaryFile("w", prefix="conformance-skip-") as skip_file:
         skip_file.write("\n".join(skipped))
         skip_file.flush()
@@ -148,7 +183,7 @@ def run_file(suite, file, command, skipped, timeout):
                          "--single", file, "--durable", "--ignore-encoding", "--ignore-digest", "--tags", TAGS,
                          "--baseport", "20100", "--skipfile", skip_file.name]
         run = subprocess.Popen(suite_command, cwd=suite, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               errors="replace", start_new_session=True)
+                               errors="replace", start_new_session=True, env=environment)
         timed_out = False
         try:
             output = run.communicate(timeout=timeout)[0]
@@ -160,6 +195,8 @@ def run_file(suite, file, command, skipped, timeout):
     if server.process.poll() is not None:
         outcome.fail("* the server ended", server.text()[-2000:])
     server.stop()
+    if proxy:
+        node.stop()
     return outcome
 
 
@@ -177,29 +214,39 @@ def judge(file, outcome, listed):
     return complaints
 
 
+def program(line):
+    """The words of a command, its program with its path."""
+    words = shlex.split(line)
+    found = shutil.which(words[0])
+    if found is None:
+        sys.exit(f"{words[0]} is no program")
+    return [os.path.abspath(found), *words[1:]]
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--suite", required=True)
     arguments.add_argument("--server", required=True, help="command of the server; the options are appended")
     arguments.add_argument("--files", help="comma-separated, instead of all")
-    arguments.add_argument("--list", type=Path, default=LIST)
+    arguments.add_argument("--list", type=Path, help="of what fails, instead of the one in tests/")
+    arguments.add_argument("--proxy", help="command of a proxy to run the suite through, in front of the server")
     arguments.add_argument("--print", action="store_true", help="print the failures as list lines and do not judge")
     arguments.add_argument("--timeout", type=int, default=120, help="seconds per file")
     options = arguments.parse_args()
-    command = shlex.split(options.server)
-    program = shutil.which(command[0])
-    if program is None:
-        sys.exit(f"{command[0]} is no program")
-    command[0] = os.path.abspath(program)
+    command = program(options.server)
+    proxy = program(options.proxy) if options.proxy else None
 
+    options.list = options.list or (PROXY_LIST if proxy else LIST)
     listed = read_list(options.list)
-    files = options.files.split(",") if options.files else FILES
+    if proxy:
+        let_the_suite_ask_the_node(options.suite)
+    files = options.files.split(",") if options.files else PROXY_FILES if proxy else FILES
     passed = failed = 0
     complaints = {}
     for file in files:
         started = time.monotonic()
         skipped = [name for (of, name), reason in listed.items() if of == file and reason.startswith("skip:")]
-        outcome = run_file(options.suite, file, command, skipped, options.timeout)
+        outcome = run_file(options.suite, file, command, proxy, skipped, options.timeout)
         passed += len(outcome.passed)
         failed += len(outcome.failed)
         complaints[file] = judge(file, outcome, listed)

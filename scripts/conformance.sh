@@ -2,8 +2,10 @@
 # Runs the test suite of Redis 7.0.15 against our server and compares with tests/conformance.txt, which lists what
 # does not pass yet. The suite is the one in Debian's redis source package; it is kept in target/conformance/.
 #
-# usage: scripts/conformance.sh [--server COMMAND] [--files unit/a,unit/b] [--print]
+# usage: scripts/conformance.sh [--server COMMAND] [--proxy COMMAND] [--files unit/a,unit/b] [--print]
 #   --server   another server program to run the suite against, for example redis-server
+#   --proxy    run it through this proxy, `ours` for the one built here, in front of redis-server unless --server says
+#              another one; what does not pass then is in tests/conformance-proxy.txt
 #   --files    only these files of the suite
 #   --print    print what fails in the form of tests/conformance.txt and do not judge
 # Status: 0 as listed, 1 not as listed, 77 cannot run here (the last line says why).
@@ -62,5 +64,14 @@ if [ ! -d "$suite" ]; then
     sed -i 's/^    r function flush$/    catch {r function flush}/' "$suite.part/tests/support/server.tcl"
     mv "$suite.part" "$suite"
 fi
-[[ " $* " = *" --server "* ]] || cargo build --quiet --locked --bin server
-exec python3 scripts/conformance.py --suite "$suite" --server "$target/debug/server" "$@"
+server=$target/debug/server
+if [[ " $* " = *" --proxy "* ]]; then
+    server=redis-server
+    if [[ " $* " = *" --proxy ours "* ]]; then
+        cargo build --quiet --locked --bin proxy
+        set -- "${@/#ours/$target/debug/proxy}"
+    fi
+elif [[ " $* " != *" --server "* ]]; then
+    cargo build --quiet --locked --bin server
+fi
+exec python3 scripts/conformance.py --suite "$suite" --server "$server" "$@"

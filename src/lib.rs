@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! bin        server, proxy, client: flags -> Config -> run()
+//! proxy      many servers behind one address
 //! cli        the command-line client: replies as text, the prompt
 //! host       the server as a process: clock, files, signals
 //! server     owns all state; given (client, bytes, now) it fills reply buffers: no socket, no clock, no file

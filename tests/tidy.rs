@@ -95,6 +95,20 @@ fn imports_point_down() {
     }
 }
 
+/// The proxy and the client know which commands there are, and nothing of how the server keeps its data.
+#[test]
+fn the_servers_state_is_its_own() {
+    for path in sources() {
+        let text = fs::read_to_string(&path).unwrap();
+        let code = code_without_tests(&text);
+        let outside = matches!(module_of(&path).as_str(), "proxy" | "cli");
+        let uses = ["server::State", "server::Server", "crate::keyspace", "crate::types"];
+        for used in uses.iter().filter(|used| outside && code.contains(**used)) {
+            panic!("{} uses {used}", path.display());
+        }
+    }
+}
+
 #[test]
 fn only_net_knows_mio() {
     for path in sources() {

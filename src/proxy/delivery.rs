@@ -52,13 +52,12 @@ impl Proxy {
     #[inline]
     fn reply(&mut self, index: usize, reply: &[u8]) {
         let link = &mut self.links[index];
-        if link.stage != Stage::Ready || reply[0] == b'-' || link.purpose == Use::Subscriptions {
+        let is_usual = link.stage == Stage::Ready && link.purpose != Use::Subscriptions;
+        if !is_usual || matches!(reply[0], b'-' | b'>') {
             return self.unusual_reply(index, reply);
         }
         self.note_if_slow(index);
-        let Some(waiter) = self.links[index].take_answered() else {
-            return self.unasked(index, reply);
-        };
+        let Some(waiter) = self.links[index].take_answered() else { return self.unasked(index) };
         self.note_reply(index, &waiter, false);
         self.hand_over(waiter.recipient, reply);
     }
@@ -71,26 +70,25 @@ impl Proxy {
         if link.purpose == Use::Subscriptions {
             return self.message(index, reply);
         }
+        if reply[0] == b'>' {
+            return; // a message that nobody has asked for, and no reply
+        }
         let node = link.node;
         if self.is_redirection(index, reply) {
             return self.redirect(index, reply);
         }
         self.note_if_slow(index);
-        let Some(waiter) = self.links[index].take_answered() else {
-            return self.unasked(index, reply);
-        };
+        let Some(waiter) = self.links[index].take_answered() else { return self.unasked(index) };
         self.nodes.get_mut(node).stats.error_replies += 1;
         self.note_reply(index, &waiter, true);
         self.note_error(node, reply);
         self.hand_over(waiter.recipient, reply);
     }
 
-    /// Bytes that answer nothing: a message of RESP3 is passed over; after anything else the link is out of step.
+    /// A reply that answers nothing: the link is out of step.
     #[cold]
-    fn unasked(&mut self, index: usize, reply: &[u8]) {
-        if reply[0] != b'>' {
-            self.lose_link(index, "it sent a reply to no request");
-        }
+    fn unasked(&mut self, index: usize) {
+        self.lose_link(index, "it sent a reply to no request");
     }
 
     /// Figures, and the end of worries about the node.
@@ -129,12 +127,18 @@ impl Proxy {
     fn long_reply(&mut self, index: usize, piece: &[u8], ends: bool) {
         let clock_us = self.clock_us();
         let Some(link) = self.links.get_mut(index) else { return };
-        let Some(waiter) = link.waiting.front().copied() else {
-            return self.lose_link(index, "it sent a reply to no request");
-        };
+        if link.purpose == Use::Subscriptions && link.stage == Stage::Ready {
+            link.long_reply.extend_from_slice(piece);
+            if ends {
+                let message = std::mem::take(&mut link.long_reply);
+                self.message(index, &message);
+            }
+            return;
+        }
+        let Some(waiter) = link.waiting.front().copied() else { return self.unasked(index) };
         let is_sent = link.outgoing.requests().is_sent(waiter.bytes as usize);
         if link.stage != Stage::Ready || !is_sent {
-            return self.lose_link(index, "it sent a reply to no request");
+            return self.unasked(index);
         }
         link.resumed_us = Some(clock_us); // it is coming: that counts as an answer in time
         if let Recipient::Client { index: client, id, number } = waiter.recipient {

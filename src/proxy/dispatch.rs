@@ -3,13 +3,12 @@
 
 use super::client::{Client, Hold, ReplyMode};
 use super::link::{Manner, NO_SLOT, Recipient, Traits, Waiter};
-use super::routing::{Handler, Travel};
+use super::routing::Travel;
 use super::slots::{NodeId, key_slot};
 use super::{Proxy, elsewhere};
 use crate::commands::table::{InMulti, NO_AUTH, NO_MANDATORY_KEYS, WHILE_SUBSCRIBED};
 use crate::commands::{CommandError, CommandId};
-use crate::net::OutputBuffer;
-use crate::resp::{Args, Protocol, Reply, write_request};
+use crate::resp::{Args, Protocol, write_request};
 
 /// Bytes of requests that one link may have to do; who has more for it waits.
 const LINK_BYTES_MAX: usize = 32 << 20;
@@ -61,7 +60,7 @@ impl Proxy {
         let id = match self.check(client, args) {
             Ok(id) => id,
             Err(error) => {
-                self.fail_transaction(client);
+                let error = self.refused_in_transaction(client, args, error);
                 self.refuse_with(client, &error);
                 return self.request_ended(client);
             }
@@ -91,6 +90,22 @@ impl Proxy {
     }
 
     fn send_its_way(&mut self, client: usize, request: &Request<'_>, travel: Travel) {
+        // What goes to many nodes takes the shared links: it must not pass, or be passed by, what takes the client's own.
+        let crosses = matches!(travel, Travel::Split { .. } | Travel::AllNodes(_) | Travel::Scan)
+            && self.clients[client]
+                .session
+                .as_ref()
+                .is_some_and(|session| session.private.is_some());
+        if crosses && self.waits_for_replies(client) {
+            return;
+        }
+        self.send_that_way(client, request, travel);
+        if crosses && !self.postponed && self.clients.contains(client) {
+            self.hold_until_answered(client);
+        }
+    }
+
+    fn send_that_way(&mut self, client: usize, request: &Request<'_>, travel: Travel) {
         match travel {
             Travel::Keys => self.forward_by_keys(client, request),
             Travel::Split { step, gather } => self.split(client, request, step, gather),
@@ -288,85 +303,18 @@ impl Proxy {
         waits
     }
 
+    /// The requests after the one at hand wait until all replies are there: they take other links than those before it, and
+    /// must not come first.
+    pub(super) fn hold_until_answered(&mut self, client: usize) {
+        let state = &mut self.clients[client];
+        if !state.replies.is_empty() && state.hold == Hold::No {
+            state.hold = Hold::UntilAnswered;
+        }
+    }
+
     fn postpone(&mut self, client: usize, hold: Hold) {
         self.clients[client].hold = hold;
         self.postponed = true;
-    }
-
-    /// Answers a request that needs no node.
-    fn answer_here(&mut self, client: usize, request: &Request<'_>, handler: Handler) {
-        let mode = self.clients[client].reply_mode;
-        let mut reply = Reply::new(self.clients[client].protocol);
-        self.clients[client].last_command = Some(request.id);
-        let result = handler(self, client, request.args, &mut reply);
-        if let Err(error) = result {
-            self.stats.errors += 1;
-            error.reply(&mut reply);
-        }
-        self.stats.requests += 1;
-        self.commands.calls[usize::from(request.id.0)] += 1;
-        let Some(state) = self.clients.get_mut(client) else { return };
-        state.requests += 1;
-        if matches!(mode, ReplyMode::On | ReplyMode::SkipNext) {
-            self.answer_client(client, &reply.output.to_vec());
-        }
-    }
-
-    /// Gives a client the reply to the request at hand, when its turn comes.
-    pub(super) fn answer_client(&mut self, client: usize, reply: &[u8]) {
-        let Some(state) = self.clients.get_mut(client) else { return };
-        if reply.is_empty() || state.closing {
-            return;
-        }
-        let Client { replies, outgoing, .. } = state;
-        replies.answer(reply, outgoing.replies());
-        self.write_to_client(client);
-    }
-
-    /// The same, unless the client wants no replies.
-    pub(super) fn answer_request(&mut self, client: usize, reply: &[u8]) {
-        if !matches!(self.clients[client].reply_mode, ReplyMode::Off | ReplyMode::Skip) {
-            self.answer_client(client, reply);
-        }
-    }
-
-    /// Has what a client is owed sent at the end of the turn.
-    #[inline]
-    pub(super) fn write_to_client(&mut self, client: usize) {
-        let state = &mut self.clients[client];
-        if !state.write_pending && !state.outgoing.is_empty() {
-            state.write_pending = true;
-            self.actions.write.push(state.token);
-        }
-    }
-
-    /// Answers the request at hand with an error; its text begins with the code.
-    #[cold]
-    pub(super) fn refuse(&mut self, client: usize, text: &[u8]) {
-        self.refuse_with(client, &CommandError::Bytes(text.to_vec()));
-    }
-
-    #[cold]
-    pub(super) fn refuse_with(&mut self, client: usize, error: &CommandError) {
-        self.stats.errors += 1;
-        let state = &self.clients[client];
-        if matches!(state.reply_mode, ReplyMode::Off | ReplyMode::Skip) {
-            return;
-        }
-        let mut reply = Reply::new(state.protocol);
-        error.reply(&mut reply);
-        self.answer_client(client, &reply.output.to_vec());
-    }
-
-    fn refuse_travel(&mut self, client: usize, id: CommandId, reason: &str) {
-        let text = self.refusal(id, reason);
-        self.refuse(client, text.as_bytes());
-    }
-
-    /// The error for a command that cannot work through a proxy.
-    pub(super) fn refusal(&self, id: CommandId, reason: &str) -> String {
-        let name = self.commands.registry.get(id).full_name.replace('|', " ").to_uppercase();
-        format!("ERR {name} is not available through the proxy: {reason}")
     }
 
     /// Whether a request may be answered late.

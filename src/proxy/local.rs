@@ -55,6 +55,7 @@ fn quit(proxy: &mut Proxy, client: usize, _: &Args<'_>, reply: &mut Reply) -> Co
 fn reset(proxy: &mut Proxy, client: usize, _: &Args<'_>, reply: &mut Reply) -> CommandResult {
     proxy.end_session(client);
     let open = proxy.options.requirepass.is_empty();
+    proxy.hold_until_answered(client);
     proxy.clients[client].reset(open);
     reply.simple("RESET");
     Ok(())
@@ -77,6 +78,9 @@ fn select(proxy: &mut Proxy, client: usize, args: &Args<'_>, reply: &mut Reply) 
         return Err(CommandError::Text(
             "ERR SELECT is not available through the proxy while keys are watched",
         ));
+    }
+    if proxy.clients[client].db != index {
+        proxy.hold_until_answered(client);
     }
     proxy.clients[client].db = index;
     reply.ok();
@@ -143,7 +147,12 @@ fn hello(proxy: &mut Proxy, client: usize, args: &Args<'_>, reply: &mut Reply) -
     if let Some(name) = handshake.name {
         state.name = name.to_vec();
     }
+    let is_other = state.protocol != protocol;
     state.protocol = protocol;
+    let id = state.id;
+    if is_other {
+        proxy.hold_until_answered(client);
+    }
     reply.protocol = protocol;
     reply.map(7);
     reply.bulk(b"server");
@@ -153,7 +162,7 @@ fn hello(proxy: &mut Proxy, client: usize, args: &Args<'_>, reply: &mut Reply) -
     reply.bulk(b"proto");
     reply.integer(if protocol == Protocol::Resp3 { 3 } else { 2 });
     reply.bulk(b"id");
-    reply.integer(state.id as i64);
+    reply.integer(id as i64);
     reply.bulk(b"mode");
     reply.bulk(b"standalone");
     reply.bulk(b"role");

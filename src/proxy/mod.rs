@@ -4,7 +4,7 @@
 //! service     the proxy as the event loop drives it: connections, turns, timers
 //! input       bytes from clients -> requests
 //! routing     how each command travels (elsewhere: rows that the server lacks; refused: what cannot work, and why)
-//! dispatch    one request: answered here, forwarded, split, sent to all nodes
+//! dispatch    one request: answered here, forwarded, split, sent to all nodes     answers   what the proxy says by itself
 //! replies     the order of a client's replies          requests  what waits to be sent to a node, or to be answered
 //! client      a client                                 session   what makes one more than a sender of single requests
 //! link        a connection to a node                   links     opening, greeting, choosing and losing one
@@ -28,6 +28,7 @@
 pub mod address;
 mod admin;
 mod all_nodes;
+mod answers;
 mod client;
 mod command_stats;
 mod delivery;

@@ -2,14 +2,15 @@
 //! request of another client comes in between, even on a link that many share. Watched keys need a link of their own.
 
 use super::Proxy;
-use super::client::{Client, Hold};
+use super::client::Client;
 use super::dispatch::{CROSSSLOT, NOT_SERVED, Request};
 use super::link::{Manner, NO_COMMAND, NO_SLOT, Recipient, Traits, Waiter};
 use super::routing::Travel;
 use super::session::Session;
 use super::slots::key_slot;
 use crate::commands::CommandError;
-use crate::resp::{Reply, write_request};
+use crate::commands::table::InMulti;
+use crate::resp::{Args, Reply, write_request};
 
 const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
 const EXEC: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
@@ -52,6 +53,28 @@ impl Proxy {
         if let Some(transaction) = session.and_then(|session| session.transaction.as_mut()) {
             transaction.has_failed = true;
         }
+    }
+
+    /// What the client is told instead of `error` for a request that was refused before it was queued: an `EXEC` that is
+    /// refused has ended its transaction.
+    pub(super) fn refused_in_transaction(
+        &mut self,
+        client: usize,
+        args: &Args<'_>,
+        error: CommandError,
+    ) -> CommandError {
+        self.fail_transaction(client);
+        let command = self.commands.registry.find(args.bytes(0));
+        let in_multi = command.map(|id| self.commands.registry.get(id).command.in_multi);
+        if in_multi != Some(InMulti::Executes) {
+            return error;
+        }
+        if self.transaction(client).is_some() {
+            self.end_transaction(client);
+        }
+        let reason = error.to_string();
+        let reason = reason.strip_prefix("ERR ").unwrap_or(&reason);
+        CommandError::Message(format!("EXECABORT Transaction discarded because of: {reason}"))
     }
 
     /// Queues a request, if it can be part of a transaction.
@@ -136,10 +159,14 @@ impl Proxy {
         self.refuse(client, refused.as_bytes());
     }
 
-    fn discard(&mut self, client: usize) {
+    fn end_transaction(&mut self, client: usize) {
         self.session_mut(client).transaction = None;
         self.forget_watched(client);
         self.session_ends(client);
+    }
+
+    fn discard(&mut self, client: usize) {
+        self.end_transaction(client);
         self.answer_request(client, b"+OK\r\n");
     }
 
@@ -322,10 +349,7 @@ impl Proxy {
         let Some(link) = session.private.filter(|_| was_watching) else { return };
         session.private = None;
         self.release_link(link);
-        let state = &mut self.clients[client];
-        if !state.replies.is_empty() && state.hold == Hold::No {
-            state.hold = Hold::UntilAnswered;
-        }
+        self.hold_until_answered(client);
     }
 
     /// The client's session; a new one, if it has none.

@@ -7,12 +7,12 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use crate::peer::Peer;
-use crate::session::{Connection, Session};
+use crate::session::{Answer, Connection, Session};
 use crate::step::{Step, is_word};
 use crate::{CASES_DEFAULT, Pair, groups, number, reference, search, seeds, vocabulary};
 
 /// Every this many streams of a run without the proxy there is one with it: they go through more processes.
-const FEWER: u32 = 6;
+const FEWER: u32 = 10;
 /// What follows from keys and values alone.
 const GROUPS: &[&str] = &["string", "generic", "list", "hash", "set", "sorted_set", "transactions"];
 /// Commands that are about one server: its databases, its cursors, its objects as they lie in memory.
@@ -111,6 +111,17 @@ pub fn changed(steps: Vec<Step>) -> Vec<Step> {
         !is_one_of(LEFT_OUT) && !(in_multi && is_one_of(NOT_IN_MULTI))
     };
     steps.into_iter().filter(|step| makes_sense(step)).map(tagged).collect()
+}
+
+/// Whether the cluster refuses a request for its keys, and the proxy for whatever it has found first.
+pub fn both_refuse(reference: &Answer, ours: &Answer) -> bool {
+    match (reference, ours) {
+        (Answer::Reply(reference), Answer::Reply(ours)) => {
+            let text = reference.text().unwrap_or_default();
+            reference.is_error() && text.starts_with(b"CROSSSLOT") && ours.is_error()
+        }
+        _ => false,
+    }
 }
 
 /// What is spelled like a key becomes one with a hash tag, values as well: both servers get the same.

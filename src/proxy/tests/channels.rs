@@ -128,3 +128,29 @@ fn pubsub_tells_of_the_clients_of_the_proxy() {
     proxy.leave(client);
     assert_eq!(proxy.run("PUBSUB CHANNELS"), "*0");
 }
+
+#[test]
+fn a_long_message_is_a_message_like_any_other() {
+    let mut proxy = TestProxy::new();
+    let client = proxy.first();
+    proxy.ask(client, &["SUBSCRIBE b"]);
+    proxy.answer(1, "*3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:1\r\n");
+    proxy.take(client);
+    let link = *proxy.all_links_to(1).last().unwrap();
+    let message = format!("*3\r\n$7\r\nmessage\r\n$1\r\nb\r\n$50000\r\n{}\r\n", "x".repeat(50_000));
+    for piece in message.as_bytes().chunks(7_000) {
+        proxy.node_sends(link, piece);
+    }
+    assert_eq!(proxy.take(client), message.trim_end().replace("\r\n", " "));
+}
+
+#[test]
+fn a_push_on_a_link_for_requests_is_no_reply() {
+    let mut proxy = TestProxy::new();
+    let client = proxy.first();
+    proxy.ask(client, &["HELLO 3", "GET b"]);
+    proxy.take(client);
+    let link = proxy.links_to(1)[0];
+    proxy.node_sends(link, b">2\r\n$10\r\ninvalidate\r\n_\r\n$1\r\nv\r\n");
+    assert_eq!(proxy.take(client), "$1 v");
+}

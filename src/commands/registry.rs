@@ -245,6 +245,25 @@ fn name_hash(word: u64, name: &[u8]) -> u64 {
     (word ^ (last << 56) ^ (name.len() as u64) << 51).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
+/// Bytes of a name, and of all arguments together, that an error repeats.
+const SHOWN_MAX: usize = 128;
+
+/// Redis's text for a command that is not there: its name and the beginning of its arguments. Line ends in them become
+/// spaces where the reply is written, so that nothing can be taken for the end of the reply.
+fn unknown_command(args: &Args<'_>) -> CommandError {
+    let mut arguments = Vec::new();
+    for argument in args.iter().skip(1) {
+        if arguments.len() >= SHOWN_MAX {
+            break;
+        }
+        let room = SHOWN_MAX - arguments.len();
+        arguments.extend_from_slice(&[b"'", shown(argument, room), b"' "].concat());
+    }
+    let name = shown(args.bytes(0), SHOWN_MAX);
+    let text = [b"ERR unknown command '", name, b"', with args beginning with: ", &arguments];
+    CommandError::Bytes(text.concat())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,23 +292,4 @@ mod tests {
             assert_eq!(registry.find(name), None, "{}", name.escape_ascii());
         }
     }
-}
-
-/// Bytes of a name, and of all arguments together, that an error repeats.
-const SHOWN_MAX: usize = 128;
-
-/// Redis's text for a command that is not there: its name and the beginning of its arguments. Line ends in them become
-/// spaces where the reply is written, so that nothing can be taken for the end of the reply.
-fn unknown_command(args: &Args<'_>) -> CommandError {
-    let mut arguments = Vec::new();
-    for argument in args.iter().skip(1) {
-        if arguments.len() >= SHOWN_MAX {
-            break;
-        }
-        let room = SHOWN_MAX - arguments.len();
-        arguments.extend_from_slice(&[b"'", shown(argument, room), b"' "].concat());
-    }
-    let name = shown(args.bytes(0), SHOWN_MAX);
-    let text = [b"ERR unknown command '", name, b"', with args beginning with: ", &arguments];
-    CommandError::Bytes(text.concat())
 }

@@ -108,7 +108,7 @@ pub fn changed(steps: Vec<Step>) -> Vec<Step> {
         let is_alone = args.len() == 1; // with anything more it is refused
         let ends = is_alone && is_one_of(&["EXEC", "DISCARD", "RESET"]);
         in_multi = !ends && (in_multi || is_alone && is_one_of(&["MULTI"]));
-        !is_one_of(LEFT_OUT) && !(in_multi && is_one_of(NOT_IN_MULTI))
+        !(is_one_of(LEFT_OUT) || in_multi && is_one_of(NOT_IN_MULTI))
     };
     steps.into_iter().filter(|step| makes_sense(step)).map(tagged).collect()
 }

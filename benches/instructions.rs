@@ -16,6 +16,7 @@ mod server;
 
 use std::process::ExitCode;
 
+use mini_redis::net::Token;
 use mini_redis::resp::{Batch, Limits, RequestParser};
 use requests::{KEYS, pipeline, request};
 use server::BenchServer;
@@ -39,6 +40,12 @@ enum Work {
     Run { keys: &'static str, line: &'static str, depth: u64 },
     /// Parses `line`, `depth` requests at once, and runs nothing.
     Parse { line: &'static str, depth: u64 },
+    /// The same, a request of each of so many clients per turn.
+    Clients { keys: &'static str, line: &'static str, clients: u64 },
+    /// `MULTI`, ten times `line`, `EXEC`; `depth` such transactions per turn. Counted per transaction.
+    Transaction { keys: &'static str, line: &'static str, depth: u64 },
+    /// Publishes to so many subscribers, `depth` messages per turn. Counted per message and subscriber.
+    Publish { subscribers: u64, depth: u64 },
     /// Fills all keys by `keys` and removes them in the background when they have expired.
     Sweep { keys: &'static str },
 }
@@ -80,11 +87,25 @@ const CASES: &[Case] = &[
     run("expire-64", SET, "EXPIRE KEY 1000", 64),
     run("ttl-64", "SET KEY value:00 EX 1000", "TTL KEY", 64),
     run("scan-count-100", SET, "SCAN 0 COUNT 100", 1),
+    clients("get-hit-50-clients", "GET KEY"),
+    clients("set-overwrite-50-clients", "SET KEY value:01"),
+    transaction("multi-set-10", "SET KEY value:01", 1),
+    transaction("multi-set-10-16", "SET KEY value:01", 16),
+    Case { name: "publish-1000", work: Work::Publish { subscribers: 1000, depth: 1 } },
+    Case { name: "publish-1000-16", work: Work::Publish { subscribers: 1000, depth: 16 } },
     Case { name: "sweep-expired", work: Work::Sweep { keys: "SET KEY value:00 PX 1000" } },
 ];
 
 const fn run(name: &'static str, keys: &'static str, line: &'static str, depth: u64) -> Case {
     Case { name, work: Work::Run { keys, line, depth } }
+}
+
+const fn clients(name: &'static str, line: &'static str) -> Case {
+    Case { name, work: Work::Clients { keys: SET, line, clients: 50 } }
+}
+
+const fn transaction(name: &'static str, line: &'static str, depth: u64) -> Case {
+    Case { name, work: Work::Transaction { keys: SET, line, depth } }
 }
 
 const fn parse(name: &'static str, line: &'static str, depth: u64) -> Case {
@@ -125,6 +146,65 @@ fn count_run(keys: &str, line: &str, depth: u64) -> Result<u64, String> {
         }
     });
     Ok(MEASURED_COMMANDS)
+}
+
+fn count_clients(keys: &str, line: &str, clients: u64) -> u64 {
+    let mut server = BenchServer::with_keys(keys);
+    let tokens: Vec<Token> = (0..clients).map(|_| server.connect()).collect();
+    let requests: Vec<Vec<u8>> =
+        (0..WARM_UP_COMMANDS + MEASURED_COMMANDS).map(|index| request(line, index)).collect();
+    let all: Vec<(Token, &[u8])> =
+        tokens.iter().copied().cycle().zip(requests.iter().map(Vec::as_slice)).collect();
+    let (warm_up, measured_ones) = all.split_at(WARM_UP_COMMANDS as usize);
+    let mut run = |requests: &[(Token, &[u8])]| {
+        for turn in requests.chunks(clients as usize) {
+            assert!(server.turn_of(turn) > 0, "{line}: no reply");
+        }
+    };
+    run(warm_up);
+    measured(&mut || run(measured_ones));
+    MEASURED_COMMANDS
+}
+
+fn count_transactions(keys: &str, line: &str, depth: u64) -> Result<u64, String> {
+    const TRANSACTIONS: u64 = MEASURED_COMMANDS / 10;
+    let mut server = BenchServer::with_keys(keys);
+    let (begin, end) = (request("MULTI", 0), request("EXEC", 0));
+    let transaction = |number: u64| [&begin[..], &pipeline(line, number * 10, 10), &end].concat();
+    let turns: Vec<Vec<u8>> = (0..TRANSACTIONS + depth)
+        .step_by(depth as usize)
+        .map(|first| (first..first + depth).flat_map(transaction).collect())
+        .collect();
+    let reply = server.ask(&turns[0]);
+    if !reply.starts_with(b"+OK\r\n+QUEUED\r\n") || reply.contains(&b'-') {
+        return Err(format!("{line}: {}", String::from_utf8_lossy(&reply)));
+    }
+    measured(&mut || {
+        for turn in &turns[1..] {
+            server.turn(turn);
+        }
+    });
+    Ok(TRANSACTIONS)
+}
+
+fn count_publish(subscribers: u64, depth: u64) -> u64 {
+    const TURNS: u64 = 8;
+    let mut server = BenchServer::new();
+    let subscribe = request("SUBSCRIBE news", 0);
+    for _ in 0..subscribers {
+        let token = server.connect();
+        server.turn_of(&[(token, &subscribe)]);
+    }
+    let message = "m".repeat(100);
+    let publish = pipeline(&format!("PUBLISH news {message}"), 0, depth);
+    let delivered = (subscribers * depth) as usize * message.len();
+    assert!(server.turn(&publish) > delivered, "all subscribers are sent all messages");
+    measured(&mut || {
+        for _ in 0..TURNS {
+            server.turn(&publish);
+        }
+    });
+    TURNS * depth * subscribers
 }
 
 fn count_parse(line: &str, depth: u64) -> Result<u64, String> {
@@ -170,6 +250,9 @@ fn main() -> ExitCode {
     };
     let outcome = match case.work {
         Work::Run { keys, line, depth } => count_run(keys, line, depth),
+        Work::Clients { keys, line, clients } => Ok(count_clients(keys, line, clients)),
+        Work::Transaction { keys, line, depth } => count_transactions(keys, line, depth),
+        Work::Publish { subscribers, depth } => Ok(count_publish(subscribers, depth)),
         Work::Parse { line, depth } => count_parse(line, depth),
         Work::Sweep { keys } => count_sweep(keys),
     };

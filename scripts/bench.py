@@ -30,12 +30,12 @@ MEMORY_CASES = (("8 bytes", 8, False), ("32 bytes", 32, False), ("32 bytes, TTL"
 class Effort:
     """How much is done: enough for figures to quote, or a look."""
 
-    def __init__(self, quick):
+    def __init__(self, quick, large):
         self.rounds = 1 if quick else 5
         self.sizes = (3,) if quick else (3, 64, 512, 16384)
         self.requests = 50_000 if quick else 300_000
         self.pipelined_requests = 500_000 if quick else 3_000_000
-        self.keys = 100_000 if quick else 1_000_000
+        self.keys = 10_000_000 if large else 100_000 if quick else 1_000_000
         self.memory_keys = 200_000 if quick else 1_000_000
 
     def requests_of(self, pipeline, size):
@@ -134,12 +134,13 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--peer", action="append", default=[], help="a server to compare with, before those on PATH")
     arguments.add_argument("--quick", action="store_true", help="one short round, small values: a look, no figures")
+    arguments.add_argument("--large", action="store_true", help="ten million keys instead of one")
     arguments.add_argument("--generator", help="redis-benchmark to use")
     arguments.add_argument("--output", type=Path, default=Path("benches/results"))
     arguments.add_argument("server")
     options = arguments.parse_args()
     end_on_signals()
-    generator, effort = find_generator(options.generator), Effort(options.quick)
+    generator, effort = find_generator(options.generator), Effort(options.quick, options.large)
     servers = [Server(options.server, "Mini-Redis"), *peers(options.peer)]
     if len(servers) == 1:
         print("no peer found: figures without ratios")

@@ -154,6 +154,27 @@ fn d38_the_log_of_valkey_9_here_and_back() {
     their_log_comes_here(&VALKEY_9, "d38_the_log_of_valkey_9_here_and_back");
 }
 
+/// The base as commands, and what has changed while it was written.
+#[test]
+fn d38_our_base_of_commands_in_redis_7_and_back() {
+    let test = "d38_our_base_of_commands_in_redis_7_and_back";
+    let Some(peer) = REDIS_7.find(test) else { return };
+    let data = Data::new();
+    let flags = [&with_log(data.arg())[..], &["--aof-use-rdb-preamble", "no"]].concat();
+    let server = TestServer::start_program(&ours(), &[], &flags);
+    let mut client = server.connect();
+    fill(&mut client, false);
+    client.run("BGREWRITEAOF").starts("+Background append only file rewriting started");
+    change(&mut client, 0);
+    support::wait_until("it is rewritten", || !log_in(data.path()).exists());
+    let expected = keyspace_of(&mut client, false);
+    let server = hand_over(server, &peer, &data, &expected);
+    drop(hand_over(server, &ours(), &data, &expected));
+    let manifest = data.path().join("appendonlydir/appendonly.aof.manifest");
+    let manifest = std::fs::read_to_string(manifest).expect("it is there");
+    assert!(manifest.contains("base.aof"), "{manifest}");
+}
+
 /// The commands of a rewritten log, without a snapshot in front.
 #[test]
 fn d38_a_log_that_redis_7_has_rewritten_as_commands_is_read() {

@@ -4,6 +4,7 @@ mod support;
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use expectrl::session::OsSession;
 use expectrl::{ControlCode, Eof, Expect};
@@ -44,6 +45,18 @@ impl Terminal {
 
     fn type_text(&mut self, text: &str) {
         self.session.send(text).expect("the terminal takes it");
+    }
+
+    /// Presses TAB until `completed` is there: names of keys are only waited for as long as a person would.
+    #[track_caller]
+    fn complete(&mut self, completed: &str) {
+        self.session.set_expect_timeout(Some(Duration::from_secs(2)));
+        let is_there = (0..10).any(|_| {
+            self.type_text("\t");
+            self.session.expect(completed).is_ok()
+        });
+        assert!(is_there, "waited in vain for {completed:?}");
+        self.session.set_expect_timeout(Some(DEADLINE));
     }
 
     /// Types a line and waits for `answer`, which the line must not contain.
@@ -92,7 +105,9 @@ fn tab_completes_commands_options_and_keys_and_hints_show_the_rest() {
     terminal.expect("key value");
     terminal.session.send(ControlCode::ETX).expect("the terminal takes it");
     terminal.expect("> ");
-    terminal.run("GET user\t", "\"somebody\"");
+    terminal.type_text("GET user");
+    terminal.complete("user:1000 ");
+    terminal.run("", "\"somebody\"");
     terminal.run("SET k v KEE\t", "OK");
     terminal.end();
 }

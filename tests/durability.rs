@@ -13,6 +13,8 @@ mod kill;
 mod load;
 #[path = "durability/power.rs"]
 mod power;
+#[path = "durability/rewrite.rs"]
+mod rewrite;
 #[path = "durability/shutdown.rs"]
 mod shutdown;
 #[path = "durability/start.rs"]

@@ -6,8 +6,9 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mini_redis::keyspace::{Recency, ValueRef};
 use mini_redis::persistence::rdb::{
-    Encoder, Event, Format, Key, Limits, Reader, Recency, ValueRef, Writer, dump, restore,
+    Encoder, Event, Format, Key, Limits, Reader, Writer, dump, restore,
 };
 use mini_redis::types::limits::PackedLimits;
 use mini_redis::types::list::NodeLimit;
@@ -92,7 +93,7 @@ fn folder(name: &str) -> PathBuf {
 
 fn content(value: ValueRef<'_>) -> Content {
     match value {
-        ValueRef::String(bytes) => Content::String(bytes.to_vec()),
+        ValueRef::String(string) => Content::String(string.to_vec()),
         ValueRef::List(list) => Content::List(list.iter().map(|e| e.to_vec()).collect()),
         ValueRef::Set(set) => Content::Set(set.iter().map(|member| member.to_vec()).collect()),
         ValueRef::SortedSet(set) => {
@@ -155,8 +156,7 @@ fn write(format: Format, keys: &[(u64, Key)]) -> Vec<u8> {
             writer.select_db(&mut file, *db, count as u64, 0);
         }
         let value = key.value.as_ref();
-        let recency = key.idle_seconds.map_or(Recency::Unknown, Recency::IdleSeconds);
-        let mut step = writer.begin_key(&mut file, &key.name, value, key.expire_at_ms, recency);
+        let mut step = writer.begin_key(&mut file, &key.name, value, key.expire_at_ms, key.recency);
         while !writer.step(&mut file, &mut step, value, 512) {}
     }
     writer.end(&mut file);
@@ -244,11 +244,11 @@ fn access_times_and_streams_in_files_of_redis_7() {
     client.run("SET k v").is("+OK");
     client.run("SAVE").is("+OK");
     let file = || fs::read(files.join("dump.rdb")).expect("it was saved");
-    assert!(read(&file())[0].1.frequency.is_some());
+    assert!(matches!(read(&file())[0].1.recency, Recency::Frequency(_)));
     client.run("CONFIG SET maxmemory-policy allkeys-lru").is("+OK");
     client.run("SAVE").is("+OK");
     // In the field where the frequency was: any number of seconds.
-    assert!(read(&file())[0].1.idle_seconds.is_some());
+    assert!(matches!(read(&file())[0].1.recency, Recency::IdleSeconds(_)));
 
     client.run("XADD stream * a b");
     client.run("SAVE").is("+OK");
@@ -262,4 +262,39 @@ fn access_times_and_streams_in_files_of_redis_7() {
     };
     assert!(error.to_string().starts_with("streams are not supported, at offset "));
     fs::remove_dir_all(files).expect("the folder is ours");
+}
+
+/// `MIGRATE` of all types from `source` to `target`, and that nothing is left.
+fn migrates(source: &TestServer, target: &TestServer) {
+    let (mut from, mut to) = (source.connect(), target.connect());
+    from.run("FLUSHALL").is("+OK");
+    fill(&mut from, false);
+    let expected = keyspace_of(&mut from, false);
+    let (port, mut keys) = (target.port(), Vec::new());
+    for (db, name) in expected.keys() {
+        if *db == 0 {
+            keys.push(name.as_slice());
+        }
+    }
+    assert!(keys.len() > 10);
+    let port = port.to_string();
+    let head: [&[u8]; 7] =
+        [b"MIGRATE", b"127.0.0.1", port.as_bytes(), b"", b"0", b"20000", b"KEYS"];
+    from.command(&[&head[..], &keys].concat()).is("+OK");
+    from.run("DBSIZE").is(":0");
+    for key in keys {
+        let name = (0, key.to_vec());
+        assert_eq!(content_of(&mut to, key, false), expected[&name].0);
+    }
+    from.run(&format!("MIGRATE 127.0.0.1 {port} missing 0 1000")).is("+NOKEY");
+}
+
+#[test]
+fn keys_migrate_to_redis_7_and_back() {
+    let (test, files) = ("keys_migrate_to_redis_7_and_back", folder("migrate"));
+    let Some(peer) = REDIS_7.start(test, &files) else { return };
+    let ours = TestServer::start(&["--appendonly", "no"]);
+    migrates(&ours, &peer);
+    peer.connect().run("FLUSHALL").is("+OK");
+    migrates(&peer, &ours);
 }

@@ -104,7 +104,7 @@ fn the_servers_state_is_its_own() {
         let outside = matches!(module_of(&path).as_str(), "proxy" | "cli");
         let uses = ["server::State", "server::Server", "crate::keyspace", "crate::types"];
         let used = uses.iter().find(|used| outside && code.contains(**used));
-        assert_eq!(used, None, "{} uses it", path.display());
+        assert_eq!(used, None, "{}", path.display());
     }
 }
 

@@ -103,7 +103,18 @@ impl Environment for BenchEnvironment {
     }
 }
 
-/// A server and one client.
+fn connect(server: &mut Server) -> Token {
+    let peer = Peer {
+        address: "127.0.0.1:50000".into(),
+        local_address: "127.0.0.1:6379".into(),
+        fd: 8,
+        is_unix: false,
+        is_loopback: true,
+    };
+    server.connected(peer).expect("there is room for one more client")
+}
+
+/// A server and its first client.
 pub struct BenchServer {
     server: Server,
     client: Token,
@@ -118,14 +129,7 @@ impl BenchServer {
         let environment = BenchEnvironment { now: now.clone(), clock_ns: 0, random: 42 };
         let mut server =
             Server::new(Config::default(), Box::new(environment)).expect("defaults are valid");
-        let peer = Peer {
-            address: "127.0.0.1:50000".into(),
-            local_address: "127.0.0.1:6379".into(),
-            fd: 8,
-            is_unix: false,
-            is_loopback: true,
-        };
-        let client = server.connected(peer).expect("there is room for one client");
+        let client = connect(&mut server);
         Self { server, client, now, actions: Actions::default() }
     }
 
@@ -144,25 +148,45 @@ impl BenchServer {
         self.now.set(Now { unix_us: unix_us + ms * 1000, monotonic_us: monotonic_us + ms * 1000 });
     }
 
-    /// One turn of the loop in which `bytes` arrived (none: only timers run) and all replies are sent. Returns how many
-    /// bytes were.
-    pub fn turn(&mut self, bytes: &[u8]) -> usize {
-        self.server.begin_turn(self.now.get(), &LoopStats::default());
-        if !bytes.is_empty() {
-            self.server.received(self.client, bytes);
-        }
-        self.server.run_timers();
-        self.actions.write.clear();
-        self.server.end_turn(&mut self.actions);
-        self.send()
+    /// One more client.
+    pub fn connect(&mut self) -> Token {
+        connect(&mut self.server)
     }
 
-    fn send(&mut self) -> usize {
-        let Some(output) = self.server.output(self.client) else { return 0 };
+    /// One turn of the loop in which `bytes` arrived from the first client (none: only timers run) and all replies are
+    /// sent. Returns how many bytes were.
+    pub fn turn(&mut self, bytes: &[u8]) -> usize {
+        self.turn_of(&[(self.client, bytes)])
+    }
+
+    /// One turn of the loop in which bytes arrived from some clients and all that anybody is to be sent is sent. Returns
+    /// how many bytes that were.
+    pub fn turn_of(&mut self, received: &[(Token, &[u8])]) -> usize {
+        self.run_turn(received);
+        let mut sent = 0;
+        while let Some(token) = self.actions.write.pop() {
+            sent += self.send(token);
+        }
+        sent
+    }
+
+    fn run_turn(&mut self, received: &[(Token, &[u8])]) {
+        self.server.begin_turn(self.now.get(), &LoopStats::default());
+        for &(token, bytes) in received {
+            if !bytes.is_empty() {
+                self.server.received(token, bytes);
+            }
+        }
+        self.server.run_timers();
+        self.server.end_turn(&mut self.actions);
+    }
+
+    fn send(&mut self, token: Token) -> usize {
+        let Some(output) = self.server.output(token) else { return 0 };
         let len = output.len();
         if len > 0 {
             output.consume(len);
-            self.server.written(self.client, len);
+            self.server.written(token, len);
         }
         len
     }
@@ -172,15 +196,12 @@ impl BenchServer {
         self.server.keyspace.stats.expired
     }
 
-    /// One turn, and what was replied.
+    /// One turn, and what the first client was replied.
     pub fn ask(&mut self, bytes: &[u8]) -> Vec<u8> {
-        self.server.begin_turn(self.now.get(), &LoopStats::default());
-        self.server.received(self.client, bytes);
-        self.server.run_timers();
-        self.actions.write.clear();
-        self.server.end_turn(&mut self.actions);
+        self.run_turn(&[(self.client, bytes)]);
         let reply = self.server.output(self.client).map(|output| output.to_vec());
-        self.send();
+        self.actions.write.clear();
+        self.send(self.client);
         reply.unwrap_or_default()
     }
 }

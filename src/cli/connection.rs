@@ -40,7 +40,7 @@ impl Connection {
             Address::Unix(path) => UnixStream::connect(path).map(Stream::Unix),
         };
         let connection = stream.and_then(|stream| {
-            stream.set_read_timeout(LOOK_EVERY)?;
+            stream.set_timeouts(LOOK_EVERY)?;
             Ok(Self {
                 stream,
                 reader: ReplyReader::default(),
@@ -59,13 +59,16 @@ impl Connection {
         self.send_bytes(&request)
     }
 
-    /// Sends bytes as they are.
-    pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        let sent = match &mut self.stream {
-            Stream::Tcp(stream) => stream.write_all(bytes),
-            Stream::Unix(stream) => stream.write_all(bytes),
-        };
-        sent.map_err(Failure::ConnectionLost)
+    /// Sends bytes as they are. Ctrl-C ends the wait for a server that does not read them.
+    pub fn send_bytes(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
+        while !bytes.is_empty() {
+            match self.stream.write(bytes) {
+                Ok(len) => bytes = &bytes[len..],
+                Err(error) if is_only_late(&error) => self.check_interrupt()?,
+                Err(error) => return Err(Failure::ConnectionLost(error)),
+            }
+        }
+        Ok(())
     }
 
     /// Waits for the next reply or push. After an error the connection is of no use.
@@ -102,13 +105,23 @@ impl Connection {
         }))
     }
 
+    /// What has been read from the socket and is no reply yet: bytes that are none are read here and then skipped.
+    pub fn unread(&self) -> &[u8] {
+        &self.received[self.at..]
+    }
+
+    /// Drops the first `len` bytes of `unread`.
+    pub fn skip(&mut self, len: usize) {
+        self.at += len;
+    }
+
     /// Reads from the socket once. False if nothing came for a tenth of a second.
     pub fn read_some(&mut self) -> Result<bool, Failure> {
         match self.fill() {
             Ok(0) => Err(Failure::ConnectionLost(closed_by_server())),
             Ok(_) => Ok(true),
             Err(e) if e.kind() == ErrorKind::Interrupted => Ok(true),
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(false),
+            Err(e) if is_only_late(&e) => Ok(false),
             Err(e) => Err(Failure::ConnectionLost(e)),
         }
     }
@@ -162,12 +175,21 @@ impl Connection {
         }
     }
 
+    /// The address by which the server knows this connection, unless something between the two changes it.
+    pub fn own_address(&self) -> Option<String> {
+        match &self.stream {
+            Stream::Tcp(stream) => stream.local_addr().ok().map(|address| address.to_string()),
+            Stream::Unix(_) => None,
+        }
+    }
+
     /// A second handle of the socket, for a thread that only writes.
     pub fn writer(&self) -> io::Result<Box<dyn Write + Send>> {
-        Ok(match &self.stream {
-            Stream::Tcp(stream) => Box::new(stream.try_clone()?),
-            Stream::Unix(stream) => Box::new(stream.try_clone()?),
-        })
+        let stream = match &self.stream {
+            Stream::Tcp(stream) => Stream::Tcp(stream.try_clone()?),
+            Stream::Unix(stream) => Stream::Unix(stream.try_clone()?),
+        };
+        Ok(Box::new(PatientWriter(stream)))
     }
 
     /// Reads once, behind what is still unread.
@@ -176,10 +198,7 @@ impl Connection {
         self.at = 0;
         let len = self.received.len();
         self.received.resize(len + READ_LEN, 0);
-        let result = match &mut self.stream {
-            Stream::Tcp(stream) => stream.read(&mut self.received[len..]),
-            Stream::Unix(stream) => stream.read(&mut self.received[len..]),
-        };
+        let result = self.stream.read(&mut self.received[len..]);
         self.received.truncate(len + *result.as_ref().unwrap_or(&0));
         result
     }
@@ -195,12 +214,54 @@ impl AsFd for Connection {
 }
 
 impl Stream {
-    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+    fn set_timeouts(&self, timeout: Duration) -> io::Result<()> {
+        let timeout = Some(timeout);
         match self {
-            Self::Tcp(stream) => stream.set_read_timeout(Some(timeout)),
-            Self::Unix(stream) => stream.set_read_timeout(Some(timeout)),
+            Self::Tcp(stream) => {
+                stream.set_read_timeout(timeout).and_then(|()| stream.set_write_timeout(timeout))
+            }
+            Self::Unix(stream) => {
+                stream.set_read_timeout(timeout).and_then(|()| stream.set_write_timeout(timeout))
+            }
         }
     }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+            Self::Unix(stream) => stream.read(buffer),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+}
+
+/// Waits as long as it takes: the timeouts belong to the socket, not to the handle.
+struct PatientWriter(Stream);
+
+impl Write for PatientWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.0.write(bytes) {
+                Err(error) if is_only_late(&error) => {}
+                written => return written,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether it is no more than a timeout or a signal.
+fn is_only_late(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
 fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {

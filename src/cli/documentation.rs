@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 
 use super::failure::Failure;
+use super::format::harmless;
 use super::help;
 use super::session::Session;
 use crate::resp::Value;
@@ -28,7 +29,7 @@ fn ask_server(session: &mut Session, topics: &[String]) -> Option<String> {
     let words = ["COMMAND".as_bytes(), b"DOCS", name.as_bytes()].map(<[u8]>::to_vec);
     let reply = session.run(&words, &mut |_| {}).ok()?;
     let (full_name, docs) = pairs(&reply).into_iter().next()?;
-    Some(page(&text(full_name), docs))
+    Some(harmless(page(&text(full_name), docs).as_bytes()).into_owned())
 }
 
 fn page(full_name: &str, docs: &Value) -> String {

@@ -1,7 +1,9 @@
 //! Why the client ends before its work is done, and the exit status that says so to a script.
 
+use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
+use super::format::harmless;
 use crate::resp::ReplyError;
 
 /// What ended the work.
@@ -27,8 +29,15 @@ pub enum Failure {
         /// The text of the error.
         error: String,
     },
-    /// Standard input cannot be read, or a file: status 1.
+    /// Standard input cannot be read: status 1.
     Input(io::Error),
+    /// A file cannot be read or written: status 1.
+    File {
+        /// Its name.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
     /// Ctrl-C: status 130, as shells count it.
     Interrupted,
     /// Whoever read our output has gone, as `head` does: status 0, and no word about it.
@@ -40,7 +49,7 @@ impl Failure {
     pub fn status(&self) -> u8 {
         match self {
             Self::OutputClosed => 0,
-            Self::Refused { .. } | Self::Input(_) => 1,
+            Self::Refused { .. } | Self::Input(_) | Self::File { .. } => 1,
             Self::Usage(_) => 2,
             Self::NoConnection { .. } | Self::ConnectionLost(_) | Self::Protocol(_) => 3,
             Self::Interrupted => 130,
@@ -50,6 +59,11 @@ impl Failure {
     /// Whether there is anything to say about it.
     pub fn is_silent(&self) -> bool {
         matches!(self, Self::OutputClosed | Self::Interrupted)
+    }
+
+    /// A failed access to a file.
+    pub fn file(path: &Path, cause: io::Error) -> Self {
+        Self::File { path: path.to_owned(), cause }
     }
 
     /// A failed write to standard output. There is no other way to tell of it, whatever its cause.
@@ -67,8 +81,11 @@ impl fmt::Display for Failure {
             }
             Self::ConnectionLost(cause) => write!(f, "Connection lost: {cause}"),
             Self::Protocol(error) => write!(f, "{error}"),
-            Self::Refused { command, error } => write!(f, "{command} failed: {error}"),
+            Self::Refused { command, error } => {
+                write!(f, "{command} failed: {}", harmless(error.as_bytes()))
+            }
             Self::Input(cause) => write!(f, "Cannot read the input: {cause}"),
+            Self::File { path, cause } => write!(f, "{}: {cause}", path.display()),
             Self::Interrupted => f.write_str("Interrupted"),
             Self::OutputClosed => f.write_str("Output closed"),
         }

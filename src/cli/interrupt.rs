@@ -29,6 +29,11 @@ impl Interrupt {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// As if it were pressed.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
     /// Forgets that it was pressed.
     pub fn clear(&self) {
         self.0.store(false, Ordering::Relaxed);

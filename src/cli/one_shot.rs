@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Read, Write};
 
 use super::failure::Failure;
-use super::format::Format;
+use super::format::{Format, harmless};
 use super::modes::monitor;
 use super::options::Settings;
 use super::session::Session;
@@ -87,7 +87,7 @@ pub fn run_one(session: &mut Session, format: Format, words: &[Vec<u8>]) -> Resu
 /// Shows one reply. As raw values, errors go to standard error: a script must not take one for a value.
 pub fn show(format: Format, words: &[Vec<u8>], reply: &Value) -> Result<bool, Failure> {
     match reply.as_error() {
-        Some(error) if format == Format::Raw => complain(&String::from_utf8_lossy(error))?,
+        Some(error) if format == Format::Raw => complain(&harmless(error))?,
         _ => format.print(&mut io::stdout().lock(), words, reply)?,
     }
     Ok(reply.as_error().is_none())

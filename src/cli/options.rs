@@ -21,6 +21,7 @@ Without a command, commands are typed at a prompt, or read from standard input, 
   client redis://bob@10.0.0.5/2 monitor --command SET --key 'user:*'
   client 10.0.0.5:6379 top
   client --scan --pattern 'session:*' | head
+  client 10.0.0.5:6379 --rdb backup.rdb
 
 The password is better given in the environment variable REDISCLI_AUTH than with --pass, which other users of the
 machine can see. Exit status: 0, 1 for an error reply, 2 for a wrong command line, 3 for no connection.";
@@ -140,6 +141,18 @@ struct ModeFlags {
     /// As --latency, a line every 15 seconds or as -i says
     #[arg(long, group = "mode")]
     latency_history: bool,
+    /// How round trips are distributed, a row every second or as -i says
+    #[arg(long, group = "mode")]
+    latency_dist: bool,
+    /// Write a snapshot of all data to a file, - for standard output
+    #[arg(long, group = "mode", value_name = "file")]
+    rdb: Option<PathBuf>,
+    /// As --rdb, of the functions only
+    #[arg(long, group = "mode", value_name = "file")]
+    functions_rdb: Option<PathBuf>,
+    /// Run a Lua script: --eval file key ... , argument ...
+    #[arg(long, group = "mode", value_name = "file")]
+    eval: Option<PathBuf>,
     /// A line of figures every second or as -i says
     #[arg(long, group = "mode")]
     stat: bool,
@@ -174,8 +187,19 @@ pub enum Work {
         /// `--latency-history`.
         history: bool,
     },
+    /// `--latency-dist`.
+    LatencyDist,
     /// `--stat`.
     Stat,
+    /// `--rdb`, `--functions-rdb`.
+    Rdb {
+        /// Where the snapshot goes.
+        file: PathBuf,
+        /// Whether only functions are asked for.
+        only_functions: bool,
+    },
+    /// `--eval`: the file of the script. Keys and arguments are the words of the command line.
+    Eval(PathBuf),
 }
 
 /// Who logs in.
@@ -258,7 +282,7 @@ impl Settings {
         let wants_resp3 = options.server.resp3 || (format == Format::Json && !options.server.resp2);
         let words: Vec<Vec<u8>> = options.words.into_iter().map(OsString::into_vec).collect();
         let work = options.modes.work();
-        if work != Work::Commands && !words.is_empty() {
+        if !matches!(work, Work::Commands | Work::Eval(_)) && !words.is_empty() {
             return Err(Failure::Usage("a mode takes no command".to_owned()));
         }
         let seconds = options.repeat.seconds;
@@ -349,9 +373,17 @@ impl ModeFlags {
             (self.hotkeys, Work::HotKeys),
             (self.latency, Work::Latency { history: false }),
             (self.latency_history, Work::Latency { history: true }),
+            (self.latency_dist, Work::LatencyDist),
             (self.stat, Work::Stat),
         ];
-        flags.into_iter().find(|(set, _)| *set).map_or(Work::Commands, |(_, work)| work)
+        let snapshot =
+            |only_functions| move |file: &PathBuf| Work::Rdb { file: file.clone(), only_functions };
+        let of_flags = flags.into_iter().find(|(set, _)| *set).map(|(_, work)| work);
+        of_flags
+            .or_else(|| self.rdb.as_ref().map(snapshot(false)))
+            .or_else(|| self.functions_rdb.as_ref().map(snapshot(true)))
+            .or_else(|| self.eval.clone().map(Work::Eval))
+            .unwrap_or(Work::Commands)
     }
 }
 

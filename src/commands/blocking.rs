@@ -31,13 +31,19 @@ impl Timeout {
         let until_us = now_us.saturating_add(timeout_ms.saturating_mul(1000));
         Ok(Self((timeout_ms > 0).then_some(until_us)))
     }
+
+    /// Until when, on the monotonic clock; `None`: for ever.
+    pub fn until_us(self) -> Option<u64> {
+        self.0
+    }
 }
 
 impl Ctx<'_> {
-    /// Whether the command may wait. Within a transaction, or read from a log, it may not: it has to reply that there is
-    /// nothing.
+    /// Whether the command may wait. Within a transaction, read from a log, or sent by the master, it may not: it has to
+    /// reply that there is nothing.
     pub fn may_wait(&self) -> bool {
-        !self.server.in_exec && !self.client().internal
+        let client = self.client();
+        !self.server.in_exec && !client.internal && !client.is_master
     }
 
     /// Whether the command is to look at `key`: at all its keys at first, and when it has waited, only at the one that has

@@ -4,7 +4,7 @@ use super::registry::CommandId;
 use super::table::Command;
 use crate::keyspace::{Db, HashKey};
 use crate::net::Token;
-use crate::resp::Reply;
+use crate::resp::{Args, Reply};
 use crate::server::{Client, State};
 use crate::types::hash::HashLimits;
 use crate::types::limits::PackedLimits;
@@ -90,6 +90,14 @@ impl Ctx<'_> {
         self.server.effects.replace(self.db.index, command);
     }
 
+    /// Says that the replicas get the command as it came, and the log does not: it changes nothing.
+    pub fn propagate_message(&mut self, args: &Args<'_>) {
+        if self.server.replication.backlog.is_some() {
+            let words: Vec<&[u8]> = args.iter().collect();
+            self.server.effects.add_message(self.db.index, &words);
+        }
+    }
+
     /// Says that the log and the replicas get nothing of this command.
     pub fn propagate_nothing(&mut self) {
         self.server.effects.replace_by_nothing();
@@ -97,18 +105,13 @@ impl Ctx<'_> {
 
     /// When a list is one listpack, and when a node of it is full.
     pub fn list_limit(&self) -> NodeLimit {
-        let limit = NodeLimit::new(i64::from(self.server.config.list_max_listpack_size));
-        match self.server.list_packed_threshold {
-            None => limit,
-            Some(bytes) => limit.with_packed_threshold(bytes),
-        }
+        self.server.list_limit()
     }
 
     /// When a hash is a listpack, what its table hashes with, and the time.
     pub fn hash_limits(&self) -> HashLimits {
-        let config = &self.server.config;
         HashLimits {
-            packed: packed_limits(config.hash_max_listpack_entries, config.hash_max_listpack_value),
+            packed: self.server.hash_packed(),
             hash_key: self.db.keyspace.hash_key(),
             now_ms: self.now_ms(),
         }
@@ -116,32 +119,20 @@ impl Ctx<'_> {
 
     /// When a set is an intset or a listpack, and what its table hashes with.
     pub fn set_limits(&self) -> SetLimits {
-        let config = &self.server.config;
         SetLimits {
-            intset_entries: size(config.set_max_intset_entries),
-            packed: packed_limits(config.set_max_listpack_entries, config.set_max_listpack_value),
+            intset_entries: self.server.set_intset_entries(),
+            packed: self.server.set_packed(),
             hash_key: self.db.keyspace.hash_key(),
         }
     }
 
     /// When a sorted set is a listpack, and what its table hashes with.
     pub fn zset_limits(&self) -> (PackedLimits, HashKey) {
-        let config = &self.server.config;
-        let packed =
-            packed_limits(config.zset_max_listpack_entries, config.zset_max_listpack_value);
-        (packed, self.db.keyspace.hash_key())
+        (self.server.zset_packed(), self.db.keyspace.hash_key())
     }
 
     /// The time, in Unix milliseconds.
     pub fn now_ms(&self) -> i64 {
         self.db.now_ms()
     }
-}
-
-fn packed_limits(entries: u64, value_bytes: u64) -> PackedLimits {
-    PackedLimits { entries: size(entries), value_bytes: size(value_bytes) }
-}
-
-fn size(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -14,6 +14,7 @@ mod generic;
 mod hash;
 mod list;
 mod pubsub;
+mod replication;
 mod scripting;
 mod server;
 mod set;
@@ -38,12 +39,14 @@ pub const TABLES: &[(Group, &[Command])] = &[
     (Group::Set, set::COMMANDS),
     (Group::Hash, hash::COMMANDS),
     (Group::Generic, generic::COMMANDS),
+    (Group::Generic, &[replication::WAIT, replication::WAITAOF]),
     (Group::Connection, connection::COMMANDS),
     (Group::Server, server::COMMANDS),
     (Group::Scripting, scripting::COMMANDS),
     (Group::SortedSet, sorted_set::COMMANDS),
     (Group::Transactions, transactions::COMMANDS),
     (Group::Pubsub, pubsub::COMMANDS),
+    (Group::Server, replication::COMMANDS),
 ];
 
 /// Stands in the rows of containers. Never called: the arity asks for a subcommand, and dispatch runs that.

@@ -42,8 +42,17 @@ impl Registered {
 /// All commands by name.
 pub struct Registry {
     commands: Vec<Registered>,
-    /// Open addressing, by `name_hash`; 0 = empty, else the number + 1.
-    slots: Vec<u16>,
+    /// Open addressing, by `name_hash`.
+    slots: Vec<NameSlot>,
+}
+
+/// A name in the index: what tells a short one from all others is here, in one place.
+#[derive(Clone, Copy, Default)]
+struct NameSlot {
+    word: u64,
+    len: usize,
+    /// 0 = empty, else the number + 1.
+    number: u16,
 }
 
 impl Registry {
@@ -93,37 +102,47 @@ impl Registry {
 
     /// Four slots per command: most names are found at the first look.
     fn index(&mut self, names: &[Option<String>]) {
-        self.slots = vec![0; (names.len() * 4).next_power_of_two()];
+        self.slots = vec![NameSlot::default(); (names.len() * 4).next_power_of_two()];
         for (number, name) in names.iter().enumerate() {
             let Some(name) = name else { continue };
             if self.commands[number].parent.is_some() {
                 continue;
             }
-            let mut slot = self.first_slot(name.as_bytes());
-            while self.slots[slot] != 0 {
+            let word = first_word(name.as_bytes());
+            let mut slot = self.first_slot(word, name.as_bytes());
+            while self.slots[slot].number != 0 {
                 slot = (slot + 1) & (self.slots.len() - 1);
             }
-            self.slots[slot] = number as u16 + 1;
+            self.slots[slot] = NameSlot { word, len: name.len(), number: number as u16 + 1 };
             self.commands[number].full_name.clone_from(name);
         }
     }
 
     #[inline]
-    fn first_slot(&self, name: &[u8]) -> usize {
-        (name_hash(name) >> 32) as usize & (self.slots.len() - 1)
+    fn first_slot(&self, word: u64, name: &[u8]) -> usize {
+        (name_hash(word, name) >> 32) as usize & (self.slots.len() - 1)
     }
 
     /// The command with that name. O(1), nothing allocated.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<CommandId> {
-        let mut slot = self.first_slot(name);
+        let word = first_word(name);
+        let mut slot = self.first_slot(word, name);
         loop {
-            let number = self.slots[slot].checked_sub(1)?;
-            if self.commands[usize::from(number)].full_name.as_bytes().eq_ignore_ascii_case(name) {
+            let NameSlot { word: its_word, len, number } = self.slots[slot];
+            let number = number.checked_sub(1)?;
+            if its_word == word
+                && len == name.len()
+                && (len <= WORD_BYTES || self.is_name_of(number, name))
+            {
                 return Some(CommandId(number));
             }
             slot = (slot + 1) & (self.slots.len() - 1);
         }
+    }
+
+    fn is_name_of(&self, number: u16, name: &[u8]) -> bool {
+        self.commands[usize::from(number)].full_name.as_bytes().eq_ignore_ascii_case(name)
     }
 
     /// The subcommand of `container` with that name.
@@ -195,15 +214,35 @@ impl Registry {
     }
 }
 
+const WORD_BYTES: usize = size_of::<u64>();
+
+/// The first eight bytes of a name in lower case; of a shorter one all, and zeros.
+#[inline]
+fn first_word(name: &[u8]) -> u64 {
+    let word = match name.first_chunk() {
+        Some(bytes) => u64::from_le_bytes(*bytes),
+        None => name.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    };
+    to_lower_case(word)
+}
+
+/// Eight ASCII letters at once: from the capital ones, and nothing else, bit 5 is missing.
+#[inline]
+fn to_lower_case(word: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let low = word & (0x7f * EACH);
+    // The top bit of each byte says: at least `A`; above `Z`. No sum reaches the next byte.
+    let from_a = low + (0x80 - b'A' as u64) * EACH;
+    let above_z = low + (0x7f - b'Z' as u64) * EACH;
+    let capital = from_a & !above_z & !word & (0x80 * EACH);
+    word | capital >> 2
+}
+
 /// Mixes length and the first and last bytes, in lower case.
 #[inline]
-fn name_hash(name: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    let len = name.len().min(8);
-    word[..len].copy_from_slice(&name[..len]);
+fn name_hash(word: u64, name: &[u8]) -> u64 {
     let last = u64::from(name.last().copied().unwrap_or(0) | 0x20);
-    let folded = u64::from_le_bytes(word) | 0x2020_2020_2020_2020;
-    (folded ^ (last << 56) ^ (name.len() as u64) << 51).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    (word ^ (last << 56) ^ (name.len() as u64) << 51).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// Bytes of a name, and of all arguments together, that an error repeats.
@@ -223,4 +262,34 @@ fn unknown_command(args: &Args<'_>) -> CommandError {
     let name = shown(args.bytes(0), SHOWN_MAX);
     let text = [b"ERR unknown command '", name, b"', with args beginning with: ", &arguments];
     CommandError::Bytes(text.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_becomes_lower_case_as_alone() {
+        for byte in 0..=u8::MAX {
+            let neighbours = [b'A', byte, 0xff, byte, b'z', 0, byte, b'Z'];
+            let expected = neighbours.map(|byte| byte.to_ascii_lowercase());
+            assert_eq!(to_lower_case(u64::from_le_bytes(neighbours)), u64::from_le_bytes(expected));
+        }
+    }
+
+    #[test]
+    fn a_name_is_found_in_any_case_and_nothing_else_is() {
+        let registry = Registry::new(crate::commands::TABLES, &[]).unwrap();
+        for (id, registered) in registry.iter() {
+            let name = registered.full_name.as_str();
+            let found = registered.parent.is_none().then_some(id);
+            assert_eq!(registry.find(name.as_bytes()), found, "{name}");
+            assert_eq!(registry.find(name.to_ascii_uppercase().as_bytes()), found, "{name}");
+        }
+        for name in
+            [&b""[..], b"ge", b"gett", b"get\0", b"\x07et", b"zrangebyscor", b"zrangebyscorf"]
+        {
+            assert_eq!(registry.find(name), None, "{}", name.escape_ascii());
+        }
+    }
 }

@@ -202,6 +202,8 @@ pub const INSERT: KeyFlags = KeyFlags(1 << 6);
 pub const DELETE: KeyFlags = KeyFlags(1 << 7);
 /// Names something that is no key, but is placed like one: a shard channel.
 pub const NOT_KEY: KeyFlags = KeyFlags(1 << 8);
+/// Not all keys may be found this way.
+pub const INCOMPLETE: KeyFlags = KeyFlags(1 << 9);
 /// Which access it is depends on the other arguments.
 pub const VARIABLE_FLAGS: KeyFlags = KeyFlags(1 << 10);
 
@@ -225,6 +227,15 @@ pub enum KeySpec {
         count: usize,
         /// Distance of keys.
         step: usize,
+        /// What is done with them.
+        flags: KeyFlags,
+    },
+    /// All that follows a word among the options of `MIGRATE`; then the other specs do not count.
+    Keyword {
+        /// The word.
+        word: &'static str,
+        /// Where the options begin.
+        options_at: usize,
         /// What is done with them.
         flags: KeyFlags,
     },
@@ -474,6 +485,13 @@ impl Command {
                     }
                     (count + 1..=last, step, flags)
                 }
+                KeySpec::Keyword { word, options_at, flags } => {
+                    if let Some(found) = migrate_option(args, word, options_at) {
+                        positions.clear();
+                        positions.extend((found + 1..args.len()).map(|position| (position, flags)));
+                    }
+                    continue;
+                }
                 KeySpec::Unknown { option, flags, .. } => {
                     let found = option.and_then(|option| sort_option(args, option));
                     positions.extend(found.map(|position| (position, flags)));
@@ -487,6 +505,19 @@ impl Command {
         }
         Some(positions)
     }
+}
+
+/// The position of a word among the options of `MIGRATE`.
+fn migrate_option(args: &Args<'_>, word: &str, mut at: usize) -> Option<usize> {
+    while let Some(option) = args.get(at) {
+        at += match option.to_ascii_lowercase().as_slice() {
+            _ if option.eq_ignore_ascii_case(word.as_bytes()) => return Some(at),
+            b"auth" => 2,
+            b"auth2" => 3,
+            _ => 1,
+        };
+    }
+    None
 }
 
 /// The position of what follows the last `option` among the options of `SORT`.

@@ -27,6 +27,16 @@ pub struct OutputLimit {
     pub soft_seconds: u64,
 }
 
+impl OutputLimit {
+    /// The same with a hard limit, if there is one, of at least so many bytes.
+    pub fn at_least(mut self, bytes: u64) -> Self {
+        if self.hard_bytes > 0 {
+            self.hard_bytes = self.hard_bytes.max(bytes);
+        }
+        self
+    }
+}
+
 /// Output limits by class of client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct OutputLimits {

@@ -134,6 +134,18 @@ choices! {
     }
 }
 
+impl MaxmemoryPolicy {
+    /// Whether it looks at how often keys are used.
+    pub fn is_lfu(self) -> bool {
+        matches!(self, Self::AllkeysLfu | Self::VolatileLfu)
+    }
+
+    /// Whether it looks at how long ago keys were used.
+    pub fn is_lru(self) -> bool {
+        matches!(self, Self::AllkeysLru | Self::VolatileLru)
+    }
+}
+
 choices! {
     /// When the append only file is synced.
     AppendFsync {
@@ -218,6 +230,8 @@ pub const LOG_LEVELS: Choices =
 pub const SHUTDOWN_SAVE: u32 = 1;
 /// `nosave`: none is written, whatever the save points say.
 pub const SHUTDOWN_NOSAVE: u32 = 2;
+/// `now`: replicas that are behind are not waited for.
+pub const SHUTDOWN_NOW: u32 = 4;
 /// `force`: the process ends even if something could not be written.
 pub const SHUTDOWN_FORCE: u32 = 8;
 
@@ -226,7 +240,7 @@ pub const SHUTDOWN_FLAGS: Choices = &[
     ("default", 0),
     ("save", SHUTDOWN_SAVE),
     ("nosave", SHUTDOWN_NOSAVE),
-    ("now", 4),
+    ("now", SHUTDOWN_NOW),
     ("force", SHUTDOWN_FORCE),
     ("safe", 16),
     ("failover", 32),

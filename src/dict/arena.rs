@@ -8,10 +8,14 @@
 //!
 //! What a block holds, and how much of it, is known to the caller alone.
 
+use std::sync::Arc;
+
 use super::Handle;
 use super::large::LargeBlocks;
+use super::memory::Memory;
 use super::page::{PAGE_BYTES_MAX, Page, UNIT, UNITS_BITS};
 use super::prefetch::prefetch;
+use super::shared::SharedBlocks;
 
 /// The longest block that lives in a page.
 const BLOCK_BYTES_MAX: usize = 1024;
@@ -34,15 +38,14 @@ struct Class {
     bytes: usize,
 }
 
-/// Blocks of bytes. All operations on blocks are O(1).
-#[derive(Default)]
-pub struct Arena {
-    pages: Vec<Page>,
+/// Blocks of bytes, in memory of one owner unless said otherwise. All operations on blocks are O(1).
+pub struct Arena<M = Box<[u8]>> {
+    pages: Vec<Page<M>>,
     /// First page number without memory.
     vacant: u32,
     /// By block length, shortest first; reaches as far as lengths have been asked for.
     classes: Vec<Class>,
-    large: LargeBlocks,
+    large: LargeBlocks<M>,
     len: usize,
     /// In pages: sum of the live blocks, and of the pages.
     live_bytes: usize,
@@ -71,10 +74,32 @@ fn class_of(len: usize) -> usize {
     len.saturating_sub(1) / UNIT
 }
 
-impl Arena {
+impl<M: Memory> Default for Arena<M> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Arena<Arc<[u8]>> {
+    /// The blocks as they are now, to be read while the arena goes on changing. O(pages and large blocks).
+    pub fn share(&self) -> SharedBlocks {
+        let pages = self.pages.iter().filter(|page| !page.is_empty()).cloned().collect();
+        SharedBlocks { pages, large: self.large.iter().cloned().collect() }
+    }
+}
+
+impl<M: Memory> Arena<M> {
     /// An arena without any memory.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            pages: Vec::new(),
+            vacant: NO_PAGE,
+            classes: Vec::new(),
+            large: LargeBlocks::default(),
+            len: 0,
+            live_bytes: 0,
+            page_bytes: 0,
+        }
     }
 
     /// A new block of at least `len` bytes, whose content is unspecified. Aborts, as every allocation does, when the
@@ -127,8 +152,21 @@ impl Arena {
     pub fn block(&self, handle: Handle) -> &[u8] {
         match place(handle) {
             Place::Page { number, unit } => self.pages[number].block(unit),
-            Place::Large(number) => self.large.get(number),
+            Place::Large(number) => self.large_block(number),
         }
+    }
+
+    // Almost all blocks are in pages: what is inlined everywhere is no more than that.
+    #[cold]
+    #[inline(never)]
+    fn large_block(&self, number: u32) -> &[u8] {
+        self.large.get(number)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn large_block_mut(&mut self, number: u32) -> &mut [u8] {
+        self.large.get_mut(number)
     }
 
     /// Asks the processor for both ends of a block: a small one lies in one cache line or two.
@@ -146,7 +184,7 @@ impl Arena {
     pub fn block_mut(&mut self, handle: Handle) -> &mut [u8] {
         match place(handle) {
             Place::Page { number, unit } => self.pages[number].block_mut(unit),
-            Place::Large(number) => self.large.get_mut(number),
+            Place::Large(number) => self.large_block_mut(number),
         }
     }
 
@@ -197,7 +235,7 @@ impl Arena {
 
     /// Memory held: pages, large blocks and the tables that find them. O(1).
     pub fn resident_bytes(&self) -> usize {
-        let tables = self.pages.capacity() * size_of::<Page>()
+        let tables = self.pages.capacity() * size_of::<Page<M>>()
             + self.classes.capacity() * size_of::<Class>();
         self.page_bytes + self.large.bytes() + self.large.table_bytes() + tables
     }
@@ -245,7 +283,9 @@ impl Arena {
         let class_bytes = self.classes[class].bytes;
         let fitting = PAGE_BYTES.into_iter().rfind(|bytes| *bytes <= class_bytes);
         let page_bytes = fitting.unwrap_or(PAGE_BYTES[0]);
-        let page = Page::new(block_bytes, page_bytes / block_bytes);
+        // With its header an allocation is as long as one without: allocators round in steps of that length.
+        let blocks = (page_bytes - M::HEADER_BYTES) / block_bytes;
+        let page = Page::new(block_bytes, blocks.max(1));
         self.classes[class].bytes += page.bytes();
         self.page_bytes += page.bytes();
         if self.vacant != NO_PAGE {
@@ -303,6 +343,8 @@ mod tests {
     use super::*;
     use rand::rngs::StdRng;
     use rand::{RngExt, SeedableRng};
+
+    type Arena = super::Arena;
 
     #[test]
     fn lengths_round_up_to_8_and_are_exact_above_1024() {

@@ -2,29 +2,36 @@
 //!
 //! The table of blocks is a list of chunks: with a million blocks nothing but the short list of chunks is ever copied.
 
+use super::memory::Memory;
+
 /// Blocks per chunk: 16 KiB of table.
 const CHUNK: usize = 1024;
 
 /// A numbered place of the table. Both variants fit 16 bytes.
-enum Place {
-    Block(Box<[u8]>),
+enum Place<M> {
+    Block(M),
     /// Nothing here; the next such place, if any.
     Vacant(Option<u32>),
 }
 
 /// Numbered blocks of any length.
-#[derive(Default)]
-pub(super) struct LargeBlocks {
-    chunks: Vec<Vec<Place>>,
+pub(super) struct LargeBlocks<M> {
+    chunks: Vec<Vec<Place<M>>>,
     vacant: Option<u32>,
     bytes: usize,
 }
 
-impl LargeBlocks {
+impl<M> Default for LargeBlocks<M> {
+    fn default() -> Self {
+        Self { chunks: Vec::new(), vacant: None, bytes: 0 }
+    }
+}
+
+impl<M: Memory> LargeBlocks<M> {
     /// A new block of `len` zero bytes. O(1), plus what the system takes for the memory.
     pub(super) fn insert(&mut self, len: usize) -> u32 {
         self.bytes += len;
-        let block = Place::Block(vec![0; len].into_boxed_slice());
+        let block = Place::Block(M::zeros(len));
         let Some(number) = self.vacant else {
             return self.push(block);
         };
@@ -36,7 +43,7 @@ impl LargeBlocks {
         number
     }
 
-    fn push(&mut self, block: Place) -> u32 {
+    fn push(&mut self, block: Place<M>) -> u32 {
         if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
             // The first chunk grows with its contents, so that a few large blocks do not cost a whole one.
             let capacity = if self.chunks.is_empty() { 1 } else { CHUNK };
@@ -72,9 +79,17 @@ impl LargeBlocks {
     #[inline]
     pub(super) fn get_mut(&mut self, number: u32) -> &mut [u8] {
         match self.place_mut(number) {
-            Place::Block(block) => block,
+            Place::Block(block) => block.bytes_mut(),
             Place::Vacant(_) => panic!("large block {number} used after it was freed"),
         }
+    }
+
+    /// All blocks.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &M> {
+        self.chunks.iter().flatten().filter_map(|place| match place {
+            Place::Block(block) => Some(block),
+            Place::Vacant(_) => None,
+        })
     }
 
     /// Sum of the lengths of all blocks.
@@ -89,7 +104,7 @@ impl LargeBlocks {
             [only] => only.capacity(),
             [first, rest @ ..] => first.capacity() + rest.len() * CHUNK,
         };
-        places * size_of::<Place>() + self.chunks.capacity() * size_of::<Vec<Place>>()
+        places * size_of::<Place<M>>() + self.chunks.capacity() * size_of::<Vec<Place<M>>>()
     }
 
     /// Drops the last place, whatever is in it; `None` when none is left, else the bytes it held. Only for a table that
@@ -107,7 +122,7 @@ impl LargeBlocks {
         Some(len)
     }
 
-    fn place_mut(&mut self, number: u32) -> &mut Place {
+    fn place_mut(&mut self, number: u32) -> &mut Place<M> {
         &mut self.chunks[number as usize / CHUNK][number as usize % CHUNK]
     }
 }
@@ -115,6 +130,8 @@ impl LargeBlocks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    type LargeBlocks = super::LargeBlocks<Box<[u8]>>;
 
     #[test]
     fn numbers_are_reused_and_bytes_counted() {
@@ -126,7 +143,7 @@ mod tests {
         assert_eq!(blocks.remove(3), 2003);
         assert_eq!(blocks.remove(9), 2009);
         assert_eq!((blocks.insert(5000), blocks.insert(5000), blocks.insert(5000)), (9, 3, 2500));
-        assert_eq!(size_of::<Place>(), 16);
+        assert_eq!(size_of::<Place<Box<[u8]>>>(), 16);
         let expected: usize = (2000..4500).sum::<usize>() - 2003 - 2009 + 3 * 5000;
         assert_eq!(blocks.bytes(), expected);
         while blocks.drop_last().is_some() {}

@@ -3,6 +3,8 @@
 //! Blocks are handed out from the front, and freed ones first: a freed block holds the position of the next freed one
 //! in its first two bytes, so a page costs 32 bytes of bookkeeping. Which page serves a request is the arena's business.
 
+use super::memory::Memory;
+
 /// A block's position in its page counts in units of 8 bytes, the finest size class.
 pub(super) const UNIT: usize = 8;
 /// No page is longer, so that a position fits [`UNITS_BITS`].
@@ -15,8 +17,9 @@ const NONE: u16 = u16::MAX;
 const FREED: u8 = 0xdd;
 
 /// Blocks of one length. `next` and `previous` are the arena's: they chain pages by number.
-pub(super) struct Page {
-    data: Box<[u8]>,
+#[derive(Clone)]
+pub(super) struct Page<M> {
+    data: M,
     block_bytes: u16,
     used: u16,
     /// First unit no block was ever cut from.
@@ -27,13 +30,13 @@ pub(super) struct Page {
     pub(super) previous: u32,
 }
 
-impl Page {
+impl<M: Memory> Page<M> {
     /// A page of `blocks` blocks of `block_bytes` bytes. The memory is zero and, when it comes fresh from the system,
     /// not resident before a block is used.
     pub(super) fn new(block_bytes: usize, blocks: usize) -> Self {
         let bytes = block_bytes * blocks;
         assert!(block_bytes.is_multiple_of(UNIT) && bytes <= PAGE_BYTES_MAX, "page geometry");
-        let data = vec![0; bytes].into_boxed_slice();
+        let data = M::zeros(bytes);
         Self {
             data,
             block_bytes: block_bytes as u16,
@@ -117,7 +120,21 @@ impl Page {
     pub(super) fn block_mut(&mut self, unit: u16) -> &mut [u8] {
         self.debug_check(unit);
         let at = usize::from(unit) * UNIT;
-        &mut self.data[at..at + usize::from(self.block_bytes)]
+        &mut self.data.bytes_mut()[at..at + usize::from(self.block_bytes)]
+    }
+
+    /// Units that blocks were cut from.
+    pub(super) fn fresh_units(&self) -> usize {
+        usize::from(self.fresh)
+    }
+
+    /// The positions of freed blocks.
+    pub(super) fn freed_units(&self) -> impl Iterator<Item = u16> {
+        let known = |unit: u16| (unit != NONE).then_some(unit);
+        std::iter::successors(known(self.freed), move |&unit| {
+            let at = usize::from(unit) * UNIT;
+            known(u16::from_le_bytes([self.data[at], self.data[at + 1]]))
+        })
     }
 
     #[inline]
@@ -133,6 +150,8 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    type Page = super::Page<Box<[u8]>>;
 
     #[test]
     fn a_page_header_is_32_bytes() {

@@ -5,6 +5,7 @@ mod disk;
 mod environment;
 mod lazy_free;
 mod limits;
+mod panic;
 mod run;
 
 pub use environment::process_facts;

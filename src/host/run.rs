@@ -1,6 +1,7 @@
 //! From the command line to a running loop, and out of it again with an exit status.
 
 use std::fs::{File, OpenOptions};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,6 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::disk::make_directory;
 use super::environment::ProcessEnvironment;
 use super::limits::raise_open_files;
+use super::panic::tell_panics;
 use crate::config::Config;
 use crate::config::file::{Loaded, Start, start};
 use crate::log::{Level, Log, Logger, Role};
@@ -81,13 +83,26 @@ fn listen_and_run(config: Config, file: Option<PathBuf>, mut logger: Logger) -> 
     let environment = ProcessEnvironment::new(logger.clone(), file, &event_loop.waker());
     let mut server = Server::new(config, Box::new(environment))?;
     server.open_files()?;
-    let code =
-        event_loop.run(&mut server).map_err(|error| format!("The event loop failed: {error}"))?;
+    tell_panics(&logger);
+    let ran = catch_unwind(AssertUnwindSafe(|| event_loop.run(&mut server)));
+    let Ok(ran) = ran else { return Ok(end_after_panic(&mut server, &mut logger)) };
+    let code = ran.map_err(|error| format!("The event loop failed: {error}"))?;
     if let Some(path) = pid_file {
         // A pid file that somebody else has removed is no failure of the stop.
         let _ = std::fs::remove_file(path);
     }
     Ok(u8::try_from(code).unwrap_or(1))
+}
+
+/// Brings what was executed to the log, as far as that is known to be whole. Returns the exit status.
+fn end_after_panic(server: &mut Server, logger: &mut Logger) -> u8 {
+    let synced = catch_unwind(AssertUnwindSafe(|| server.state.sync_log_after_panic()));
+    let said = match synced {
+        Ok(Ok(())) => "The append only file has all that was executed before",
+        _ => "The append only file could not be written",
+    };
+    logger.log(Level::Warning, format_args!("{said}. Exiting..."));
+    1
 }
 
 /// Makes the data directory, for its owner only, and sees that the log can be written.

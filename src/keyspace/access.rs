@@ -7,6 +7,18 @@ const CLOCK_MAX: u32 = (1 << 24) - 1;
 /// Where a new key's counter starts, so that it is not evicted before it had a chance.
 const LFU_INIT: u8 = 5;
 
+/// How long ago or how often a key was used, as files and `RESTORE` say it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Recency {
+    /// Nothing is said.
+    #[default]
+    Unknown,
+    /// Seconds since the last access, under an LRU policy.
+    IdleSeconds(u64),
+    /// Access frequency, under an LFU policy.
+    Frequency(u8),
+}
+
 /// How accesses are recorded.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessPolicy {
@@ -52,6 +64,30 @@ impl AccessPolicy {
         (access as u8).saturating_sub(u8::try_from(periods).unwrap_or(u8::MAX))
     }
 
+    /// The bits of a key that was used so long ago, or so often; `None` where this policy cannot tell.
+    pub fn recalled(self, recency: Recency, now_ms: i64) -> Option<u32> {
+        match (recency, self.lfu) {
+            (Recency::IdleSeconds(idle), false) => {
+                let idle = idle.min(u64::from(CLOCK_MAX)) as u32;
+                Some(seconds(now_ms).wrapping_sub(idle) & CLOCK_MAX)
+            }
+            (Recency::Frequency(frequency), true) => {
+                Some(minutes(now_ms) << 8 | u32::from(frequency))
+            }
+            _ => None,
+        }
+    }
+
+    /// What is to be said of a key with these bits in a file of that time. It may have been used since.
+    pub fn recency(self, access: u32, now_ms: i64) -> Recency {
+        if self.lfu {
+            return Recency::Frequency(self.frequency(access, now_ms));
+        }
+        let idle = self.idle_seconds(access, now_ms);
+        let used_since = idle > CLOCK_MAX / 2;
+        Recency::IdleSeconds(if used_since { 0 } else { u64::from(idle) })
+    }
+
     /// Counts one use with probability 1 / ((counter - LFU_INIT) * log_factor + 1).
     fn count_one(self, counter: u8, random: u32) -> u8 {
         let base = f64::from(counter.saturating_sub(LFU_INIT));
@@ -87,6 +123,26 @@ mod tests {
         let before_wrap_ms = i64::from(CLOCK_MAX) * 1000;
         let access = policy.fresh(before_wrap_ms);
         assert_eq!(policy.idle_seconds(access, before_wrap_ms + 5_000), 5);
+    }
+
+    #[test]
+    fn what_a_file_says_of_a_key_is_what_it_was() {
+        let now_ms = 1_700_000_000_000;
+        let lru = AccessPolicy::default();
+        let lfu = AccessPolicy { lfu: true, ..lru };
+        for (policy, recency) in [
+            (lru, Recency::IdleSeconds(77)),
+            (lfu, Recency::Frequency(0)),
+            (lfu, Recency::Frequency(255)),
+        ] {
+            let access = policy.recalled(recency, now_ms).unwrap();
+            assert_eq!(policy.recency(access, now_ms), recency);
+        }
+        assert_eq!(lru.recalled(Recency::Frequency(1), now_ms), None);
+        assert_eq!(lfu.recalled(Recency::IdleSeconds(1), now_ms), None);
+        assert_eq!(lru.recency(lru.fresh(now_ms + 9000), now_ms), Recency::IdleSeconds(0));
+        let access = lru.recalled(Recency::IdleSeconds(u64::MAX), now_ms).unwrap();
+        assert_eq!(lru.idle_seconds(access, now_ms), CLOCK_MAX);
     }
 
     #[test]

@@ -109,6 +109,11 @@ impl Database {
         }
     }
 
+    /// Makes it another database than any that something was looked up in.
+    pub fn renumber(&mut self, serial: u32) {
+        self.serial = serial;
+    }
+
     /// Number of keys, expired ones that were not found yet included.
     pub fn len(&self) -> usize {
         self.dict.len()
@@ -318,9 +323,9 @@ impl Database {
             Some(slot) => {
                 let handle = self.dict.handle(slot);
                 self.before_change(handle);
-                let replaced = self.take_object(handle);
-                self.rewrite(slot, handle, &parts);
-                replaced
+                let (had_expiry, object) = self.outline(handle);
+                self.rewrite(slot, handle, had_expiry, &parts);
+                object.map(|number| self.objects.remove(number))
             }
             None => {
                 let handle = self.blocks.allocate(entry::size(
@@ -346,18 +351,16 @@ impl Database {
         }
     }
 
-    fn take_object(&mut self, handle: Handle) -> Option<Object> {
+    /// Whether the entry in a block has an expire time, and the number of its object, if it has one.
+    #[inline]
+    fn outline(&self, handle: Handle) -> (bool, Option<u32>) {
         let entry = self.entry_in(handle);
-        if entry.encoding() != Encoding::Object {
-            return None;
-        }
-        let number = object_number(entry.value());
-        Some(self.objects.remove(number))
+        let has_object = entry.encoding() == Encoding::Object;
+        (entry.has_expiry(), has_object.then(|| object_number(entry.value())))
     }
 
     /// Writes `parts` over the entry at `slot`, in block `old`: in place where that fits, else into a new block.
-    fn rewrite(&mut self, slot: Slot, old: Handle, parts: &Parts<'_>) {
-        let had_expiry = self.entry_in(old).expire_at_ms().is_some();
+    fn rewrite(&mut self, slot: Slot, old: Handle, had_expiry: bool, parts: &Parts<'_>) {
         let size = entry::size(parts.key.len(), parts.value.len(), parts.expire_at_ms.is_some());
         if self.blocks.fits(old, size) {
             entry::write(self.blocks.block_mut(old), parts);
@@ -367,9 +370,9 @@ impl Database {
             self.dict.replace(slot, new);
             self.blocks.free(old);
         }
-        self.keys_with_expiry += usize::from(parts.expire_at_ms.is_some());
         self.keys_with_expiry -= usize::from(had_expiry);
         if let Some(at_ms) = parts.expire_at_ms {
+            self.keys_with_expiry += 1;
             self.dict.note_expiry(slot, at_ms);
         }
     }
@@ -445,8 +448,9 @@ impl Database {
                 let mut scratch = std::mem::take(&mut self.scratch);
                 scratch.clear();
                 scratch.extend_from_slice(self.blocks.block(handle));
-                let parts = Parts { expire_at_ms, ..Entry::new(&scratch).parts() };
-                self.rewrite(slot, handle, &parts);
+                let old = Entry::new(&scratch);
+                let parts = Parts { expire_at_ms, ..old.parts() };
+                self.rewrite(slot, handle, old.has_expiry(), &parts);
                 self.scratch = scratch;
                 self.scratch.shrink_to(INLINE_MAX);
             }
@@ -456,8 +460,9 @@ impl Database {
     /// Removes the key at `slot`. Returns its object, if any, for the caller to drop where it likes. O(1).
     pub fn remove(&mut self, slot: Slot) -> Option<Object> {
         self.before_change(self.dict.handle(slot));
-        self.keys_with_expiry -= usize::from(self.entry(slot).expire_at_ms().is_some());
-        let object = self.take_object(self.dict.handle(slot));
+        let (had_expiry, object) = self.outline(self.dict.handle(slot));
+        self.keys_with_expiry -= usize::from(had_expiry);
+        let object = object.map(|number| self.objects.remove(number));
         let handle = self.dict.remove(slot);
         self.blocks.free(handle);
         object

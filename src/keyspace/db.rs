@@ -2,6 +2,7 @@
 
 use rand::RngExt as _;
 
+use super::access::Recency;
 use super::collection::{Changed, Collection};
 use super::database::{Attributes, Candidate, Database, Detached, Found, Name};
 use super::entry::Entry;
@@ -35,7 +36,7 @@ pub struct Db<'a> {
     /// Whether finding a key counts as an access (`CLIENT NO-TOUCH`).
     pub touch: bool,
     /// A key that was looked for ahead, and what the index said.
-    pub ahead: Option<(&'a [u8], Candidate)>,
+    pub ahead: Option<(&'a [u8], &'a Candidate)>,
 }
 
 impl Db<'_> {
@@ -74,12 +75,17 @@ impl Db<'_> {
 
     #[inline]
     fn find_block(&mut self, key: &[u8]) -> Option<Found> {
+        self.find_named(self.name(key))
+    }
+
+    #[inline]
+    fn find_named(&mut self, name: Name<'_>) -> Option<Found> {
         let database = self.database();
         let found = match &self.ahead {
-            Some((ahead, candidate)) if std::ptr::eq(*ahead, key) => {
-                database.find_candidate(Name { key, hash: candidate.hash }, candidate)?
+            Some((ahead, candidate)) if std::ptr::eq(*ahead, name.key) => {
+                database.find_candidate(name, candidate)?
             }
-            _ => database.find_block(self.keyspace.name(key))?,
+            _ => database.find_block(name)?,
         };
         if is_past(found.expire_at_ms, self.keyspace.now_ms) {
             self.expire(found.slot);
@@ -155,6 +161,15 @@ impl Db<'_> {
     pub fn touch(&mut self, slot: Slot) {
         let handle = self.database().handle(slot);
         self.touch_in(handle, self.database().entry_in(handle).access());
+    }
+
+    /// Says how long ago or how often `key` was used, if it is there and the policy can tell.
+    pub fn recall(&mut self, key: &[u8], recency: Recency) {
+        let Keyspace { policy, wall_ms, .. } = self.keyspace;
+        let Some(access) = policy.recalled(recency, *wall_ms) else { return };
+        if let Some(found) = self.find_block(key) {
+            self.database_mut().set_access_in(found.handle, access);
+        }
     }
 
     #[inline]
@@ -275,7 +290,7 @@ impl Db<'_> {
     pub fn set_collection<C: Collection>(&mut self, key: &[u8], value: C, expiry: Expiry) {
         let found = self.find(key);
         self.note_set(found, key, C::TYPE);
-        self.set_at(found, key, expiry, |database, found, name, attributes| {
+        self.set_at(found, self.name(key), expiry, |database, found, name, attributes| {
             database.set_collection(found, name, value, attributes)
         });
     }
@@ -288,8 +303,9 @@ impl Db<'_> {
     /// Sets `key` to a string, whatever it was before.
     #[inline]
     pub fn set_string(&mut self, key: &[u8], value: NewString<'_>, expiry: Expiry) {
-        let found = self.find(key);
-        self.set_string_at(found, key, value, expiry);
+        let name = self.name(key);
+        let found = self.find_named(name).map(|found| found.slot);
+        self.set_named_string(found, name, value, expiry);
     }
 
     /// Sets `key`, which `find*` has found or not, to a string, whatever it was before.
@@ -300,17 +316,31 @@ impl Db<'_> {
         value: NewString<'_>,
         expiry: Expiry,
     ) {
-        self.note_set(found, key, Type::String);
-        self.set_at(found, key, expiry, |database, found, name, attributes| {
+        self.set_named_string(found, self.name(key), value, expiry);
+    }
+
+    #[inline]
+    fn set_named_string(
+        &mut self,
+        found: Option<Slot>,
+        name: Name<'_>,
+        value: NewString<'_>,
+        expiry: Expiry,
+    ) {
+        self.note_set(found, name.key, Type::String);
+        self.set_at(found, name, expiry, |database, found, name, attributes| {
             database.set_string(found, name, value, attributes)
         });
     }
 
     /// Gives the string at `slot` other content: the value is changed, not overwritten, and keeps its expire time.
     pub fn update_string_at(&mut self, slot: Slot, key: &[u8], value: NewString<'_>) {
-        self.set_at(Some(slot), key, Expiry::Keep, |database, found, name, attributes| {
-            database.set_string(found, name, value, attributes)
-        });
+        self.set_at(
+            Some(slot),
+            self.name(key),
+            Expiry::Keep,
+            |database, found, name, attributes| database.set_string(found, name, value, attributes),
+        );
     }
 
     /// `key`, which `find*` has found or not, will be set to a value of that type.
@@ -332,7 +362,7 @@ impl Db<'_> {
     fn set_at(
         &mut self,
         found: Option<Slot>,
-        key: &[u8],
+        name: Name<'_>,
         expiry: Expiry,
         store: impl FnOnce(&mut Database, Option<Slot>, Name<'_>, Attributes) -> Option<Object>,
     ) {
@@ -347,7 +377,6 @@ impl Db<'_> {
             _ => self.keyspace.policy.fresh(self.keyspace.wall_ms),
         };
         // A key that is due but frozen is still stored, though `find` hides it.
-        let name = self.name(key);
         let hidden = || self.keyspace.expiry_frozen.then(|| self.database().find(name)).flatten();
         let found = found.or_else(hidden);
         let attributes = Attributes { expire_at_ms, access };

@@ -21,6 +21,8 @@ const EPOCH: u8 = 2;
 const LONG_KEY: u8 = 4;
 const LONG_VALUE: u8 = 8;
 const FIXED: usize = 5;
+/// The bytes before the expire time where both lengths take one byte.
+const SHORT_HEADER: usize = FIXED + 2;
 
 /// How the value bytes of an entry are to be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -134,9 +136,10 @@ struct Layout {
 
 #[inline(always)]
 fn layout(block: &[u8]) -> Layout {
-    let flags = block[1];
+    let header: &[u8; SHORT_HEADER] = block.first_chunk().expect("no block is shorter");
+    let flags = header[1];
     let (key_len, value_len, expire) = if flags & (LONG_KEY | LONG_VALUE) == 0 {
-        (usize::from(block[5]), usize::from(block[6]), 7)
+        (usize::from(header[FIXED]), usize::from(header[FIXED + 1]), SHORT_HEADER)
     } else {
         long_lengths(block, flags)
     };
@@ -203,18 +206,25 @@ impl<'a> Entry<'a> {
         &self.0[layout.value..layout.end]
     }
 
+    /// Whether the key ever expires.
+    #[inline(always)]
+    pub fn has_expiry(self) -> bool {
+        self.0[1] & EXPIRE != 0
+    }
+
     /// When the key expires, in Unix milliseconds; `None` = never.
-    #[inline]
+    #[inline(always)]
     pub fn expire_at_ms(self) -> Option<i64> {
-        if self.0[1] & EXPIRE == 0 {
-            return None;
-        }
+        self.has_expiry().then(|| self.expire_time())
+    }
+
+    fn expire_time(self) -> i64 {
         let at = layout(self.0).expire;
-        Some(i64::from_le_bytes(self.0[at..at + 8].try_into().expect("eight bytes")))
+        i64::from_le_bytes(self.0[at..at + 8].try_into().expect("eight bytes"))
     }
 
     /// The 24 bits of access clock.
-    #[inline]
+    #[inline(always)]
     pub fn access(self) -> u32 {
         u32::from_le_bytes([self.0[2], self.0[3], self.0[4], 0])
     }

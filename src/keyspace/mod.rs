@@ -10,9 +10,10 @@ mod entry;
 mod eviction;
 mod notices;
 mod object;
+mod shared;
 mod value;
 
-pub use access::AccessPolicy;
+pub use access::{AccessPolicy, Recency};
 pub use collection::{Changed, Collection};
 pub use database::{Attributes, Candidate, Database, Detached, HashKey, Name, SnapshotSink, Sweep};
 pub use db::{Db, Expiry};
@@ -20,6 +21,7 @@ pub use entry::Entry;
 pub use eviction::Evictable;
 pub use notices::{Happening, Notice, Notices};
 pub use object::Object;
+pub use shared::{Piece, SharedValue};
 pub use value::{NewString, StringValue, Type, ValueRef, WrongType};
 
 use rand::rngs::SmallRng;
@@ -82,7 +84,7 @@ pub struct Keyspace {
     pub policy: AccessPolicy,
     /// Counters.
     pub stats: KeyspaceStats,
-    /// While true, keys that are due are hidden but stay (`CLIENT PAUSE`).
+    /// While true, keys that are due are hidden but stay: during `CLIENT PAUSE`, and on a replica.
     pub expiry_frozen: bool,
     /// While true, the time is 1970: commands of the log run as they ran when they were written, and nothing is due.
     pub loading: bool,
@@ -90,6 +92,8 @@ pub struct Keyspace {
     pub notices: Notices,
     /// Databases that were flushed while a snapshot was taken of them.
     flushed: Vec<Database>,
+    /// Keys in the snapshot that is being taken, or in the last one.
+    snapshot_keys: usize,
     garbage: Vec<Garbage>,
     expired: Vec<ExpiredKey>,
     hash_key: HashKey,
@@ -116,6 +120,7 @@ impl Keyspace {
             loading: false,
             notices: Notices::default(),
             flushed: Vec::new(),
+            snapshot_keys: 0,
             garbage: Vec::new(),
             expired: Vec::new(),
             hash_key,
@@ -130,6 +135,11 @@ impl Keyspace {
         self.now_ms = if self.loading { 0 } else { now_ms };
         self.wall_ms = now_ms;
         self.lru_clock = access::lru_clock(now_ms);
+    }
+
+    /// What files say of keys is of this time, in Unix milliseconds.
+    pub fn wall_ms(&self) -> i64 {
+        self.wall_ms
     }
 
     /// Number of databases.
@@ -246,7 +256,12 @@ impl Keyspace {
     pub fn flush(&mut self, index: usize) -> usize {
         let fresh = Database::new(self.next_serial, self.hash_key, self.now_ms);
         self.next_serial = self.next_serial.wrapping_add(1);
-        let old = std::mem::replace(&mut self.databases[index], fresh);
+        self.replace(index, fresh)
+    }
+
+    /// Puts another database in the place of one. Returns how many keys that had.
+    fn replace(&mut self, index: usize, new: Database) -> usize {
+        let old = std::mem::replace(&mut self.databases[index], new);
         let keys = old.len();
         if old.has_snapshot() {
             self.flushed.push(old); // the walk goes on in it
@@ -256,28 +271,64 @@ impl Keyspace {
         keys
     }
 
+    /// A keyspace without keys, for data that shall take the place of what is here ([`Self::adopt`]). Nothing is due in
+    /// it. O(databases).
+    pub fn empty_twin(&self) -> Self {
+        let mut twin = Self::new(self.databases.len(), 0, self.wall_ms);
+        let hash_key = self.hash_key;
+        let empty = |serial| Database::new(serial as u32, hash_key, self.wall_ms);
+        twin.databases = (0..self.databases.len()).map(empty).collect();
+        twin.hash_key = hash_key;
+        twin.policy = self.policy;
+        twin.loading = true;
+        twin.set_now_ms(self.wall_ms);
+        twin
+    }
+
+    /// Takes the databases of an [`Self::empty_twin`] in the place of its own, whose memory is dropped elsewhere.
+    /// O(databases).
+    pub fn adopt(&mut self, twin: Self) {
+        for (index, mut database) in twin.databases.into_iter().enumerate() {
+            database.renumber(self.next_serial);
+            self.next_serial = self.next_serial.wrapping_add(1);
+            self.replace(index, database);
+        }
+        self.garbage.extend(twin.garbage);
+    }
+
     /// Begins a snapshot of all keys: `sink` makes the one of each database. None may be running. O(databases).
     pub fn begin_snapshot(&mut self, sink: impl Fn(usize, &Database) -> Box<dyn SnapshotSink>) {
+        self.snapshot_keys = self.databases.iter().map(Database::len).sum();
         for (index, database) in self.databases.iter_mut().enumerate() {
             let sink = sink(index, database);
             database.begin_snapshot(sink);
         }
     }
 
-    /// Goes on with the snapshot, for about `bytes_max` bytes. Returns what was written, and whether that is all of it.
+    /// Goes on with the snapshot, for about `bytes_max` bytes, and at least for a page of a big collection. Returns what was
+    /// written, and whether that is all of it.
     pub fn snapshot_step(&mut self, bytes_max: usize) -> (Vec<u8>, bool) {
-        let (mut all, mut complete) = (Vec::new(), true);
-        for database in self.flushed.iter_mut().chain(&mut self.databases) {
-            if !database.has_snapshot() {
-                continue;
+        let mut all = Vec::new();
+        let Self { flushed, databases, .. } = self;
+        // What another database has to write must not come between the parts of a key.
+        let unfinished = flushed.iter().chain(&*databases).position(Database::is_within_key);
+        let databases = flushed.iter_mut().chain(databases).skip(unfinished.unwrap_or(0));
+        for database in databases.filter(|database| database.has_snapshot()) {
+            all.extend(database.snapshot_step(bytes_max.saturating_sub(all.len())).0);
+            if database.is_within_key() {
+                break;
             }
-            let (bytes, is_complete) = database.snapshot_step(bytes_max.saturating_sub(all.len()));
-            all.extend(bytes);
-            complete &= is_complete;
         }
         let done = self.flushed.extract_if(.., |old| !old.has_snapshot());
         self.garbage.extend(done.map(|old| Garbage::Database(Box::new(old))));
-        (all, complete)
+        (all, !self.has_snapshot())
+    }
+
+    /// How many keys of the snapshot that is being taken are written, and how many it has.
+    pub fn snapshot_progress(&self) -> (usize, usize) {
+        let databases = self.databases.iter().chain(&self.flushed);
+        let left: usize = databases.map(Database::snapshot_keys_left).sum();
+        (self.snapshot_keys - left, self.snapshot_keys)
     }
 
     /// Whether a snapshot is being taken.

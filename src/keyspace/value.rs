@@ -79,6 +79,13 @@ pub enum ValueRef<'a> {
     Hash(HashRef<'a>),
 }
 
+impl ValueRef<'_> {
+    /// Whether it is a hash with an expire time on a field, which not every format of files can hold.
+    pub fn has_field_expiry(self) -> bool {
+        matches!(self, Self::Hash(hash) if hash.next_expiry_ms().is_some())
+    }
+}
+
 /// A string value, borrowed from the keyspace.
 #[derive(Clone, Copy, Debug)]
 pub enum StringValue<'a> {

@@ -309,6 +309,7 @@ impl EventLoop {
     fn write_client(&mut self, token: Token, service: &mut impl Service) {
         let Some(connection) = self.table.get_mut(token) else { return };
         connection.write_queued = false;
+        let stays_open = matches!(connection.phase, Phase::Open);
         if matches!(connection.phase, Phase::Doomed { .. }) {
             return;
         }
@@ -330,7 +331,9 @@ impl EventLoop {
                 Err(error) => return self.table.doom(token, Disconnect::Failed(error), false),
             }
         }
-        self.finish_if_flushed(token, is_empty, service);
+        if !stays_open {
+            self.finish_if_flushed(token, is_empty, service);
+        }
     }
 
     /// Dooms a connection that was only waiting for its output to leave.

@@ -24,7 +24,7 @@ pub enum Fault {
     Truncate(ErrorKind),
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     files: BTreeMap<u64, Content>,
     names: BTreeMap<PathBuf, u64>,
@@ -60,6 +60,11 @@ impl MemoryDisk {
         for content in state.files.values_mut() {
             content.bytes.truncate(content.synced);
         }
+    }
+
+    /// Another disk with the same files.
+    pub fn copy(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.state().clone())))
     }
 
     /// The bytes of a file.

@@ -169,10 +169,10 @@ impl Proxy {
         }
         let Client { outgoing, replies, .. } = client;
         if outgoing.is_empty()
+            && !outgoing.replies().has_buffer()
             && let Some(buffer) = self.spare_buffers.pop()
-            && let Some(unused) = outgoing.replies().lend_buffer(buffer)
         {
-            self.spare_buffers.push(unused);
+            outgoing.replies().lend_buffer(buffer);
         }
         replies.deliver(number, piece, ends, outgoing.replies());
         if !client.write_pending && !outgoing.is_empty() {

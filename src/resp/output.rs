@@ -77,19 +77,24 @@ impl Output {
         Self { tail: buffer, ..Self::default() }
     }
 
-    /// Lends a buffer, if there is none yet. The result is what is not needed.
-    pub fn lend_buffer(&mut self, mut buffer: Vec<u8>) -> Option<Vec<u8>> {
-        if self.tail.capacity() > 0 {
-            return Some(buffer);
-        }
+    /// Whether there is a buffer to write into.
+    #[inline]
+    pub fn has_buffer(&self) -> bool {
+        self.tail.capacity() > 0
+    }
+
+    /// Lends a buffer where there is none; see [`Self::take_buffer`].
+    #[inline]
+    pub fn lend_buffer(&mut self, mut buffer: Vec<u8>) {
+        debug_assert!(!self.has_buffer());
         buffer.clear();
         self.tail = buffer;
-        None
     }
 
     /// Gives the buffer back when everything was sent, so that an idle client holds none.
+    #[inline]
     pub fn take_buffer(&mut self) -> Option<Vec<u8>> {
-        (self.is_empty() && self.tail.capacity() > 0).then(|| std::mem::take(&mut self.tail))
+        (self.is_empty() && self.has_buffer()).then(|| std::mem::take(&mut self.tail))
     }
 
     /// Bytes still to be sent. O(1).
@@ -396,11 +401,11 @@ mod tests {
     }
 
     #[test]
-    fn a_lent_buffer_is_refused_when_there_is_one() {
+    fn what_is_in_a_lent_buffer_is_not_sent() {
         let mut output = Output::new();
-        assert_eq!(output.lend_buffer(b"old".to_vec()), None);
-        assert!(output.is_empty());
-        assert_eq!(output.lend_buffer(vec![1]), Some(vec![1]));
+        assert!(!output.has_buffer());
+        output.lend_buffer(b"old".to_vec());
+        assert!(output.has_buffer() && output.is_empty());
     }
 
     #[test]

@@ -101,10 +101,15 @@ fn pairs(elements: Vec<Value>) -> Vec<(Value, Value)> {
     std::iter::from_fn(|| Some((elements.next()?, elements.next()?))).collect()
 }
 
+/// The most memory that the values of one reply may take: a server that never ends one must not take all there is.
+const MEMORY_MAX: usize = 2 << 30;
+
 /// Reads replies from a connection. Memory is that of the values already read, whatever lengths are declared.
 #[derive(Debug)]
 pub struct ReplyReader {
     bulk_len_max: usize,
+    memory_max: usize,
+    memory: usize,
     at: usize,
     scanned: usize,
     frames: Vec<Frame>,
@@ -119,7 +124,8 @@ impl Default for ReplyReader {
 impl ReplyReader {
     /// At the start of a reply, with a limit on the bytes of one string.
     pub fn new(bulk_len_max: usize) -> Self {
-        Self { bulk_len_max, at: 0, scanned: 0, frames: Vec::new() }
+        let memory_max = MEMORY_MAX;
+        Self { bulk_len_max, memory_max, memory: 0, at: 0, scanned: 0, frames: Vec::new() }
     }
 
     /// The reply that `buffer` begins with and its length, once it is complete. The next call gets either the same
@@ -131,6 +137,10 @@ impl ReplyReader {
                 self.scanned = buffer.len().saturating_sub(1);
                 return Ok(None);
             };
+            self.memory = self.memory.saturating_add(size_of::<Value>() + (end - self.at));
+            if self.memory > self.memory_max {
+                return Err(ReplyError::TooLong);
+            }
             self.at = end;
             let value = match element {
                 Element::Aggregate { kind, elements: missing @ 1.. } => {
@@ -149,7 +159,7 @@ impl ReplyReader {
                 Element::NullArray => Value::NullArray,
             };
             if let Some(reply) = self.element_ended(value) {
-                (self.at, self.scanned, self.frames) = (0, 0, Vec::new());
+                (self.at, self.scanned, self.memory, self.frames) = (0, 0, 0, Vec::new());
                 return Ok(Some((reply, end)));
             }
         }
@@ -231,6 +241,19 @@ mod tests {
                 outcome => return outcome,
             }
         }
+    }
+
+    #[test]
+    fn a_reply_takes_no_more_memory_than_it_may() {
+        let mut reader =
+            ReplyReader { memory_max: 1000 * size_of::<Value>(), ..ReplyReader::default() };
+        // What is bounded is one reply, not a connection.
+        for _ in 0..2 {
+            let reply = format!("*500\r\n{}", "_\r\n".repeat(500));
+            assert!(reader.read(reply.as_bytes()).unwrap().is_some());
+        }
+        let endless = format!("*4000000000\r\n{}", "_\r\n".repeat(1000));
+        assert_eq!(reader.read(endless.as_bytes()), Err(ReplyError::TooLong));
     }
 
     fn scan_growing(input: &[u8], size: usize) -> Result<Option<usize>, ReplyError> {

@@ -80,6 +80,8 @@ impl Client {
     pub fn flags(&self) -> String {
         let tracking = self.tracking.as_deref();
         let letters = [
+            (self.is_replica(), 'S'),
+            (self.is_master, 'M'),
             (self.monitor, 'O'),
             (self.subscriptions.is_some(), 'P'),
             (self.transaction.is_some(), 'x'),

@@ -40,6 +40,9 @@ impl Server {
         }
         self.serve_blocked(); // what expired, or changed during a pause
         self.time_out_blocked();
+        self.serve_ack_waiters();
+        self.failover_some();
+        self.shutdown_some();
         self.run_pending_input();
         self.time_until_next_work(now_us)
     }
@@ -56,6 +59,7 @@ impl Server {
             self.sample(now_us);
             self.state.give_back_memory(now_us);
             self.state.limit_tracked_keys();
+            self.state.replication_cron();
         }
         if due && now_us >= self.state.next_clients_us {
             self.state.next_clients_us = now_us + CLIENTS_EVERY_US;
@@ -66,17 +70,20 @@ impl Server {
     fn time_until_next_work(&self, now_us: u64) -> Duration {
         let state = &self.state;
         let expiry_left = (state.expiry_left || state.eviction.is_running) && !state.cron_paused;
-        let loading = self.state.durability.loading.is_some() || self.snapshot_has_work();
+        let loading = state.durability.loading.is_some()
+            || self.snapshot_has_work()
+            || self.full_sync_has_work();
         if expiry_left || loading || !self.state.pending_input.is_empty() {
             return Duration::ZERO;
         }
-        let pause_us = self.state.pause.map_or(u64::MAX, |pause| pause.until_us);
+        let pause_us = self.state.next_pause_end_us().unwrap_or(u64::MAX);
         let deadline_us = self
             .state
             .blocked_keys
             .first_deadline()
             .map_or(u64::MAX, |(deadline_us, _)| deadline_us);
-        let next_us = self.state.next_cron_us.min(pause_us).min(deadline_us);
+        let acks_us = self.state.first_ack_deadline_us().unwrap_or(u64::MAX);
+        let next_us = self.state.next_cron_us.min(pause_us).min(deadline_us).min(acks_us);
         Duration::from_micros(next_us.saturating_sub(now_us))
     }
 

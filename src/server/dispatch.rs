@@ -4,9 +4,9 @@ use super::client::ReplyMode;
 use super::look_ahead::Ahead;
 use super::{Blocked, Server, State};
 use crate::commands::table::{
-    DENYOOM, Flags, InMulti, NO_AUTH, NO_MULTI, SUBSCRIBING, WHILE_SUBSCRIBED, WRITE,
+    Command, DENYOOM, Flags, InMulti, NO_AUTH, NO_MULTI, SUBSCRIBING, WHILE_SUBSCRIBED, WRITE,
 };
-use crate::commands::{CommandError, CommandId, Ctx};
+use crate::commands::{CommandError, CommandId, Ctx, Registered};
 use crate::keyspace::{Candidate, Keyspace};
 use crate::log::Level;
 use crate::net::Token;
@@ -19,7 +19,7 @@ impl Server {
         &mut self,
         token: Token,
         args: &Args<'_>,
-        ahead: Ahead,
+        ahead: &Ahead<'_>,
         reply: &mut Reply,
     ) {
         if self.state.tracking.is_on() {
@@ -30,19 +30,19 @@ impl Server {
         }
         let start = reply.output.mark();
         let command = match self.state.check(token, args, ahead.command) {
-            Ok(id) if self.state.must_wait(token, id) => {
-                self.state.clients.get_mut(token).blocked = Some(Blocked::Paused);
-                self.state.postponed = true;
-                return;
-            }
-            Ok(id) if self.state.is_queued(token, id) => {
-                self.state.queue_request(token, id, args, ahead.wire_bytes, reply);
-                None
-            }
-            Ok(id) => {
+            Ok(Admitted::Runs(id)) => {
                 self.state.clients.get_mut(token).last_command = Some(id);
                 Self::call(&mut self.keyspace, &mut self.state, token, id, args, ahead, reply);
                 Some(id)
+            }
+            Ok(Admitted::IsQueued(id)) => {
+                self.state.queue_request(token, id, args, ahead, reply);
+                None
+            }
+            Ok(Admitted::Waits) => {
+                self.state.clients.get_mut(token).blocked = Some(Blocked::Paused);
+                self.state.postponed = true;
+                return;
             }
             Err(refused) => {
                 self.state.refuse_request(token, refused, args, reply);
@@ -50,7 +50,7 @@ impl Server {
             }
         };
         // Whoever waits now is answered after this batch, and so it is served after it, too.
-        if self.state.clients.get(token).blocked != Some(Blocked::Keys) {
+        if !self.state.clients.get(token).waits_in_command() {
             self.state.end_reply(token, command, args, start, reply);
             if self.state.blocked_keys.has_ready() {
                 self.serve_blocked();
@@ -65,20 +65,19 @@ impl Server {
         token: Token,
         id: CommandId,
         args: &Args<'_>,
-        ahead: Ahead,
+        ahead: &Ahead<'_>,
         reply: &mut Reply,
     ) {
-        let first_key = state.registry.get(id).first_key;
+        let &Registered { command, first_key, .. } = state.registry.get(id);
         state.clients.get_mut(token).commands += 1;
         // Of a subcommand only its container was known ahead, and so no key.
-        let known = ahead.command == Some(id) && (1..args.len()).contains(&first_key);
-        let candidate = ahead.candidate.filter(|_| known);
-        let looked_up = candidate.map(|candidate| (args.key(first_key), candidate));
+        let candidate = ahead.candidate.filter(|_| first_key > 0 && ahead.command == Some(id));
+        let looked_up = candidate.and_then(|candidate| Some((args.get(first_key)?, candidate)));
         let written = reply.output.len();
-        let started_ns = state.command_starts(id, args.len(), ahead.wire_bytes);
-        let call = Call { token, id, args, looked_up, ready_key: None };
+        let started_ns = state.command_starts(id, command, args.len(), ahead.wire_bytes);
+        let call = Call { token, id, command, args, looked_up, ready_key: None };
         Self::run_handler(keyspace, state, &call, reply);
-        if state.clients.get(token).blocked == Some(Blocked::Keys) {
+        if state.clients.get(token).waits_in_command() {
             state.command_waits(token, started_ns);
         } else {
             let reply_bytes = reply.output.len() - written;
@@ -96,8 +95,7 @@ impl Server {
         call: &Call<'_>,
         reply: &mut Reply,
     ) {
-        let &Call { token, id, args, looked_up, ready_key } = call;
-        let command = state.registry.get(id).command;
+        let &Call { token, id, command, args, looked_up, ready_key } = call;
         let client = state.clients.get(token);
         let mut db = keyspace.db(client.db);
         db.touch = !client.no_touch;
@@ -120,6 +118,9 @@ impl Server {
             state.tell_notices(keyspace.notices.take());
         }
         state.effects.command_ended(db_index, state.dirty != dirty, args.iter());
+        if state.dirty != dirty {
+            state.note_write(token);
+        }
         if state.tracking.is_on() {
             state.remember_keys(token, command, args);
         }
@@ -135,9 +136,10 @@ impl Server {
 pub(super) struct Call<'a> {
     pub token: Token,
     pub id: CommandId,
+    pub command: &'static Command,
     pub args: &'a Args<'a>,
     /// A key that was looked for ahead, and what the index said.
-    pub looked_up: Option<(&'a [u8], Candidate)>,
+    pub looked_up: Option<(&'a [u8], &'a Candidate)>,
     /// The key that a command has waited for.
     pub ready_key: Option<&'a [u8]>,
 }
@@ -145,6 +147,15 @@ pub(super) struct Call<'a> {
 /// Whether a request is a line of HTTP: a web page may make a browser send commands to a server it cannot reach itself.
 fn is_http(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
+/// What becomes of a request that is not refused.
+enum Admitted {
+    Runs(CommandId),
+    /// Until `EXEC`.
+    IsQueued(CommandId),
+    /// Until a pause is over.
+    Waits,
 }
 
 /// A request that is not run.
@@ -194,6 +205,9 @@ impl State {
         if self.pushed {
             self.append_pushed(token, reply);
         }
+        if self.clients.get(token).replica.is_some() {
+            self.silence_replica(token, command, start, reply);
+        }
         if self.tracking.is_on() {
             self.end_caching(token, args);
         }
@@ -230,6 +244,29 @@ impl State {
         }
     }
 
+    /// A replica is given the stream and nothing else: what it would be answered takes it out of step.
+    #[cold]
+    fn silence_replica(
+        &mut self,
+        token: Token,
+        command: Option<CommandId>,
+        start: Mark,
+        reply: &mut Reply,
+    ) {
+        let client = self.clients.get(token);
+        let name = command.map_or("", |id| self.registry.get(id).command.name);
+        if !client.is_replica() || name == "psync" || reply.output.len_since(start) == 0 {
+            return;
+        }
+        let line = super::describe(self, client);
+        reply.output.truncate(start);
+        self.log(
+            Level::Warning,
+            format_args!("Replica generated a reply to command '{name}', disconnecting it: {line}"),
+        );
+        self.close_now(token);
+    }
+
     #[cold]
     fn refuse_http(&mut self, token: Token) {
         let address = self.clients.get(token).peer.address.clone();
@@ -244,47 +281,53 @@ impl State {
         self.close_now(token);
     }
 
-    /// Which command a request is, if it may run.
+    /// What becomes of a request; `known` is the command, or the container of the subcommand, unless there is none.
+    #[inline]
     fn check(
         &mut self,
         token: Token,
         args: &Args<'_>,
         known: Option<CommandId>,
-    ) -> Result<CommandId, Refused> {
+    ) -> Result<Admitted, Refused> {
         let client = self.clients.get(token);
         let (authenticated, in_multi) = (client.authenticated, client.transaction.is_some());
         let is_only_subscriber = client.is_only_subscriber();
-        let found = match known {
-            Some(id) => self.registry.find_subcommand_of(id, args),
-            None => self.registry.find_request(args),
-        };
         let error = |command, error| Err(Refused { command, error });
-        let id = match found {
-            Ok(id) => id,
-            // Not even whether a command exists is told to a client that has not said who it is.
-            Err(_) if !authenticated => return error(None, CommandError::NoAuth),
-            Err(unknown) => return error(None, unknown),
+        let id = match known {
+            Some(id) if self.registry.get(id).subcommands.is_empty() => id,
+            _ => match self.find_command(args) {
+                Ok(id) => id,
+                // Not even whether a command exists is told to a client that has not said who it is.
+                Err(_) if !authenticated => return error(None, CommandError::NoAuth),
+                Err(unknown) => return error(None, unknown),
+            },
         };
-        let registered = self.registry.get(id);
-        let flags = registered.command.flags;
-        if !authenticated && !flags.has(NO_AUTH) {
+        let &Registered { command, ref full_name, .. } = self.registry.get(id);
+        if !authenticated && !command.flags.has(NO_AUTH) {
             return error(Some(id), CommandError::NoAuth);
         }
-        if !registered.command.arity.accepts(args.len()) {
-            return error(Some(id), CommandError::WrongArity(registered.full_name.clone().into()));
+        if !command.arity.accepts(args.len()) {
+            return error(Some(id), CommandError::WrongArity(full_name.clone().into()));
         }
-        if in_multi && flags.has(NO_MULTI) {
+        if in_multi && command.flags.has(NO_MULTI) {
             let text = "ERR Command not allowed inside a transaction";
             return error(Some(id), CommandError::Text(text));
         }
-        let something_is_refused = self.durability.refuses_something() || self.eviction.is_short;
+        let something_is_refused = self.durability.refuses_something()
+            || self.eviction.is_short
+            || self.config.min_replicas_to_write > 0
+            || !self.replication.is_master();
         if something_is_refused && let Some(refusal) = self.refusal(token, id) {
             return error(Some(id), refusal);
         }
-        if is_only_subscriber && !flags.has(WHILE_SUBSCRIBED) {
+        if is_only_subscriber && !command.flags.has(WHILE_SUBSCRIBED) {
             return error(Some(id), not_while_subscribed(&self.registry.get(id).full_name));
         }
-        Ok(id)
+        if self.pause.is_some() && self.must_wait(token, id) {
+            return Ok(Admitted::Waits);
+        }
+        let is_queued = in_multi && command.in_multi == InMulti::Queued;
+        Ok(if is_queued { Admitted::IsQueued(id) } else { Admitted::Runs(id) })
     }
 
     /// The command a request names, or the subcommand if its command has them.
@@ -307,8 +350,27 @@ impl State {
         {
             return Some(CommandError::Message(refusal.clone()));
         }
-        let out_of_memory = self.eviction.is_short && self.needs_memory(token, id);
-        out_of_memory.then_some(CommandError::OutOfMemory)
+        if flags.has(WRITE) && !self.has_good_replicas() {
+            let text = "NOREPLICAS Not enough good replicas to write.";
+            return Some(CommandError::Text(text));
+        }
+        if self.eviction.is_short && self.needs_memory(token, id) {
+            return Some(CommandError::OutOfMemory);
+        }
+        self.refusal_of_replica(token, id)
+    }
+
+    /// Why a command of a client is refused on a replica.
+    fn refusal_of_replica(&self, token: Token, id: CommandId) -> Option<CommandError> {
+        let link = self.link()?;
+        if self.config.replica_read_only && self.flags_of(token, id).has(WRITE) {
+            let text = "READONLY You can't write against a read only replica.";
+            return Some(CommandError::Text(text));
+        }
+        let stale = !link.is_up() && !self.config.replica_serve_stale_data;
+        (stale && !self.runs_on_stale_data(token, id)).then_some(CommandError::Text(
+            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+        ))
     }
 
     /// Whether a write is refused because the last snapshot could not be written.
@@ -322,7 +384,9 @@ impl State {
 
     /// Whether a pause holds this command back. Whoever paused must be able to end it: some commands always run.
     fn must_wait(&self, token: Token, id: CommandId) -> bool {
+        // What a replica acknowledges may be what the pause is waiting for.
         self.pause.is_some_and(|pause| pause.holds_back(self.flags_of(token, id)))
+            && !self.clients.get(token).is_replica()
     }
 
     /// Whether a command is refused when memory is used up: because of what it may do, or because it would be queued.

@@ -4,6 +4,9 @@
 //! absolute times, the members that chance took, or what a blocked client was given. What belongs together is between
 //! MULTI and EXEC. Nothing is recorded while nobody wants the stream.
 
+use std::ops::Range;
+
+use super::ahead::{Ahead, AheadReader, Move};
 use crate::resp::write_request;
 
 /// The commands of this turn, and those of the command that is running.
@@ -17,11 +20,26 @@ pub struct Effects {
     selected: Option<usize>,
     /// RESP of the command that is running, with the database of each effect and the end of its bytes.
     pending: Vec<u8>,
-    ends: Vec<(usize, usize)>,
+    ends: Vec<End>,
+    /// Parts of the stream that are for replicas only.
+    unlogged: Vec<Range<usize>>,
+    /// Where a snapshot leaves what it could not say.
+    ahead: Option<Box<AheadReader>>,
+    /// What the pending effects make of databases.
+    moves: Vec<Move>,
     /// The running command said what stands for it.
     replaced: bool,
     /// Inside of EXEC: effects stay pending until all commands have run.
     in_transaction: bool,
+}
+
+/// An effect that is pending.
+struct End {
+    db: usize,
+    /// Where its bytes end.
+    end: usize,
+    /// Whether the log gets it, too.
+    logged: bool,
 }
 
 impl Effects {
@@ -29,7 +47,16 @@ impl Effects {
     pub fn replace(&mut self, db: usize, command: &[&[u8]]) {
         self.replaced = true;
         if self.on {
-            self.append(db, command.iter().copied());
+            self.append(db, command.iter().copied(), true);
+        }
+    }
+
+    /// Adds a message of the command that is running: replicas get it, the log does not. It needs no database.
+    pub fn add_message(&mut self, db: usize, command: &[&[u8]]) {
+        self.replaced = true;
+        if self.on {
+            let db = self.ends.last().map(|end| end.db).or(self.selected).unwrap_or(db);
+            self.append(db, command.iter().copied(), false);
         }
     }
 
@@ -41,7 +68,7 @@ impl Effects {
     /// Adds something that happened beside the command that is running: a key that has expired.
     pub fn add<'a>(&mut self, db: usize, command: impl ExactSizeIterator<Item = &'a [u8]>) {
         if self.on {
-            self.append(db, command);
+            self.append(db, command, true);
         }
     }
 
@@ -58,7 +85,7 @@ impl Effects {
             return;
         }
         if changed && !replaced {
-            self.append(db, command);
+            self.append(db, command, true);
         }
         if !self.in_transaction {
             self.flush();
@@ -68,6 +95,13 @@ impl Effects {
     /// What the command that is running has said is of no importance: it was run from a log.
     pub fn forget_command(&mut self) {
         self.replaced = false;
+    }
+
+    /// The command that is running will never end: nothing of it, nor of the transaction it is part of, is recorded.
+    pub fn forget_running(&mut self) {
+        self.pending.clear();
+        self.ends.clear();
+        self.in_transaction = false;
     }
 
     /// EXEC begins: what its commands change goes in together.
@@ -82,6 +116,14 @@ impl Effects {
         self.flush();
     }
 
+    /// What has happened so far goes in now, even within a transaction: the stream ends here, or others than before get
+    /// what follows.
+    pub fn cut(&mut self) {
+        if !self.ends.is_empty() {
+            self.flush();
+        }
+    }
+
     /// What happened while no command was running does not wait for the next one.
     pub fn settle(&mut self) {
         if !self.ends.is_empty() && !self.in_transaction {
@@ -91,7 +133,54 @@ impl Effects {
 
     /// Takes the stream of this turn.
     pub fn take(&mut self) -> Vec<u8> {
+        self.unlogged.clear();
         std::mem::take(&mut self.stream)
+    }
+
+    /// The parts of the stream that are not for the log.
+    pub fn take_unlogged(&mut self) -> Vec<Range<usize>> {
+        std::mem::take(&mut self.unlogged)
+    }
+
+    /// Bytes of the stream that were not taken yet.
+    pub fn len(&self) -> usize {
+        self.stream.len()
+    }
+
+    /// The database that the stream is in; `None` if it will say so before the next command.
+    pub fn selected(&self) -> Option<usize> {
+        self.selected
+    }
+
+    /// A snapshot of so many databases begins that may leave commands to be put in front of the next effects, or it has
+    /// ended.
+    pub fn set_ahead(&mut self, ahead: Option<(Ahead, usize)>) {
+        self.add_ahead();
+        self.ahead = ahead.map(|(ahead, databases)| Box::new(AheadReader::new(ahead, databases)));
+    }
+
+    /// Adds what a snapshot has left.
+    pub fn add_ahead(&mut self) {
+        let Some(mut ahead) = self.ahead.take() else { return };
+        for (db, command) in ahead.take() {
+            self.select(db);
+            self.stream.extend_from_slice(&command);
+        }
+        self.ahead = Some(ahead);
+    }
+
+    /// The command that is running takes all keys out of a database.
+    pub fn database_flushed(&mut self, db: usize) {
+        if self.ahead.is_some() {
+            self.moves.push(Move::Flushed(db));
+        }
+    }
+
+    /// The command that is running exchanges two databases.
+    pub fn databases_swapped(&mut self, one: usize, other: usize) {
+        if self.ahead.is_some() {
+            self.moves.push(Move::Swapped(one, other));
+        }
     }
 
     /// Gives back a buffer that `take` gave, to be used again.
@@ -113,34 +202,52 @@ impl Effects {
         self.selected = None;
     }
 
-    fn append<'a>(&mut self, db: usize, command: impl ExactSizeIterator<Item = &'a [u8]>) {
+    fn append<'a>(
+        &mut self,
+        db: usize,
+        command: impl ExactSizeIterator<Item = &'a [u8]>,
+        logged: bool,
+    ) {
         write_request(&mut self.pending, command);
-        self.ends.push((db, self.pending.len()));
+        self.ends.push(End { db, end: self.pending.len(), logged });
+    }
+
+    fn select(&mut self, db: usize) {
+        if self.selected != Some(db) {
+            let mut digits = itoa::Buffer::new();
+            let select: [&[u8]; 2] = [b"SELECT", digits.format(db).as_bytes()];
+            write_request(&mut self.stream, select.into_iter());
+            self.selected = Some(db);
+        }
     }
 
     /// Moves what is pending to the stream.
     fn flush(&mut self) {
+        self.add_ahead();
         let together = self.ends.len() > 1;
         let mut start = 0;
-        for (number, &(db, end)) in self.ends.iter().enumerate() {
-            if self.selected != Some(db) {
-                let mut digits = itoa::Buffer::new();
-                let select: [&[u8]; 2] = [b"SELECT", digits.format(db).as_bytes()];
-                write_request(&mut self.stream, select.into_iter());
-                self.selected = Some(db);
-            }
+        let mut ends = std::mem::take(&mut self.ends);
+        for (number, End { db, end, logged }) in ends.drain(..).enumerate() {
+            self.select(db);
             if together && number == 0 {
                 write_request(&mut self.stream, [&b"MULTI"[..]].into_iter());
             }
+            let at = self.stream.len();
             self.stream.extend_from_slice(&self.pending[start..end]);
+            if !logged {
+                self.unlogged.push(at..self.stream.len());
+            }
             start = end;
         }
         if together {
             write_request(&mut self.stream, [&b"EXEC"[..]].into_iter());
         }
+        self.ends = ends;
+        for what in std::mem::take(&mut self.moves) {
+            self.ahead.iter_mut().for_each(|ahead| ahead.follow(what));
+        }
         self.pending.clear();
         self.pending.shrink_to(PENDING_KEPT_BYTES);
-        self.ends.clear();
     }
 }
 
@@ -219,6 +326,34 @@ mod tests {
         effects.transaction_begins();
         effects.transaction_ends();
         assert!(effects.is_empty());
+    }
+
+    #[test]
+    fn messages_are_in_the_stream_but_marked() {
+        let mut effects = effects();
+        run(&mut effects, 3, "SET a 1");
+        let start = effects.len();
+        effects.add_message(0, &words("PUBLISH c m"));
+        run(&mut effects, 0, "PUBLISH c m");
+        let end = effects.len();
+        run(&mut effects, 3, "SET b 1");
+        let unlogged = effects.take_unlogged();
+        assert!(unlogged.len() == 1 && unlogged[0] == (start..end));
+        assert_eq!(taken(&mut effects), "SELECT 3; SET a 1; PUBLISH c m; SET b 1");
+    }
+
+    #[test]
+    fn what_a_snapshot_left_comes_before_the_command_that_met_it() {
+        let mut effects = effects();
+        let ahead = Ahead::default();
+        effects.set_ahead(Some((std::sync::Arc::clone(&ahead), 16)));
+        effects.replace(2, &words("HDEL h f"));
+        let mut command = Vec::new();
+        write_request(&mut command, words("HPEXPIREAT h 5 FIELDS 1 f").into_iter());
+        ahead.lock().unwrap().push((1, command));
+        run(&mut effects, 2, "HDEL h f");
+        let expected = "SELECT 1; HPEXPIREAT h 5 FIELDS 1 f; SELECT 2; HDEL h f";
+        assert_eq!(taken(&mut effects), expected);
     }
 
     #[test]

@@ -70,9 +70,10 @@ impl Server {
     /// Sees that memory is below `maxmemory`, as far as the policy and the time allow. O(1) while it is.
     pub(super) fn make_room(&mut self) {
         let over_bytes = self.bytes_over_limit();
-        let State { eviction, stats, now, durability, .. } = &mut self.state;
+        let State { eviction, stats, now, durability, replication, config, .. } = &mut self.state;
         (eviction.is_short, eviction.is_running) = (false, false);
-        if over_bytes == 0 {
+        let is_ignored = !replication.is_master() && config.replica_ignore_maxmemory;
+        if over_bytes == 0 || is_ignored {
             stats.eviction_exceeded_us += eviction.exceeded_us(now.monotonic_us);
             eviction.exceeded_since_us = None;
         } else if durability.loading.is_none() {
@@ -84,7 +85,8 @@ impl Server {
     /// How far memory is above the limit.
     fn bytes_over_limit(&mut self) -> u64 {
         let state = &mut self.state;
-        if state.config.maxmemory == 0 {
+        let is_exempt = state.config.replica_ignore_maxmemory && !state.replication.is_master();
+        if state.config.maxmemory == 0 || is_exempt {
             return 0;
         }
         if state.eviction.freeing_bytes > 0 && state.environment.discarding() == 0 {

@@ -3,6 +3,7 @@
 //! Requests are parsed in place, many at a time, and run in order. What is left, a part of a request or requests that
 //! have to wait, stays in the client's query buffer; a client that waits for nothing has none.
 
+use super::look_ahead::Ahead;
 use super::{Server, State};
 use crate::log::Level;
 use crate::net::Token;
@@ -33,13 +34,18 @@ impl Server {
         let Some(client) = self.state.clients.find_mut(token) else { return };
         client.net_in += bytes.len() as u64;
         client.last_interaction_us = now_us;
+        if let Some(replica) = &mut client.replica {
+            replica.acked_us = now_us; // an empty line is a sign of life, while it loads
+        }
         self.state.stats.net_in += bytes.len() as u64;
         if client.closing {
             return;
         }
         if client.query.is_empty() && client.blocked.is_none() {
             let consumed = self.run_requests(token, bytes);
-            self.keep(token, &bytes[consumed..]);
+            if consumed < bytes.len() {
+                self.keep(token, &bytes[consumed..]);
+            }
         } else {
             let waits = client.input_pending;
             self.keep(token, bytes);
@@ -52,7 +58,7 @@ impl Server {
     /// Keeps what cannot be run yet, if the client may have so much in waiting; else closes it.
     fn keep(&mut self, token: Token, bytes: &[u8]) {
         let client = self.state.clients.get_mut(token);
-        if bytes.is_empty() || client.closing {
+        if client.closing {
             return;
         }
         let len = client.query.len() + bytes.len();
@@ -111,7 +117,7 @@ impl Server {
 
     /// Parses and runs the requests in `buffer`; returns how many bytes of it are done with.
     fn run_requests(&mut self, token: Token, buffer: &[u8]) -> usize {
-        let mut batch = std::mem::take(&mut self.batch);
+        let mut batch = self.batch.take().unwrap_or_default();
         let mut reply = self.take_reply(token);
         let mut consumed = 0;
         self.state.clients.get_mut(token).in_flight = buffer.len();
@@ -132,7 +138,7 @@ impl Server {
         self.state.clients.get_mut(token).in_flight = 0;
         self.give_back_reply(token, reply);
         batch.clear();
-        self.batch = batch;
+        self.batch = Some(batch);
         consumed
     }
 
@@ -157,8 +163,10 @@ impl Server {
             if batch.follows_empty(request) {
                 self.state.clients.get_mut(token).end_reply_skip();
             }
-            let ahead = self.ahead.request(request);
-            self.execute(token, &batch.args(request, buffer), ahead, reply);
+            let (command, wire_bytes) = self.ahead.request(request);
+            let candidate = self.ahead.candidate(request);
+            let ahead = Ahead { command, candidate: candidate.as_ref(), wire_bytes };
+            self.execute(token, &batch.args(request, buffer), &ahead, reply);
             if !self.state.clients.get(token).is_ready() {
                 let blocked_before_it = self.state.take_postponed();
                 let done = if blocked_before_it { request } else { request + 1 };
@@ -195,24 +203,21 @@ impl Server {
         let client = self.state.clients.get_mut(token);
         let output = std::mem::take(&mut client.output);
         let mut reply = Reply { output, protocol: client.protocol };
-        if let Some(buffer) = self.state.spare_buffers.pop()
-            && let Some(unused) = reply.output.lend_buffer(buffer)
-        {
-            self.state.spare_buffers.push(unused);
-        }
+        self.state.spare_buffers.lend_to(&mut reply.output);
         reply
     }
 
     pub(super) fn give_back_reply(&mut self, token: Token, mut reply: Reply) {
-        self.state.append_pushed(token, &mut reply);
+        if !self.state.clients.get(token).output.is_empty() {
+            self.state.append_pushed(token, &mut reply);
+        }
         let client = self.state.clients.get_mut(token);
         client.output = reply.output;
-        if !client.output.is_empty() {
-            self.state.write_later(token);
-            self.state.pushed = false;
-        } else if let Some(buffer) = client.output.take_buffer() {
-            self.state.keep_buffer(buffer);
+        if client.output.is_empty() {
+            return self.state.spare_buffers.take_from(&mut client.output);
         }
+        self.state.write_later(token);
+        self.state.pushed = false;
     }
 }
 

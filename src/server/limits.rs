@@ -10,17 +10,17 @@ const UNAUTHENTICATED_OUTPUT_MAX: u64 = 1024;
 /// Below this nothing is checked.
 const SMALL: usize = UNAUTHENTICATED_OUTPUT_MAX as usize;
 
-impl State {
-    /// Closes the client if the bytes it was not sent yet pass a limit of its class.
-    pub(super) fn check_output_limit(&mut self, token: Token) {
-        let Some(client) = self.clients.find_mut(token) else { return };
-        let len = client.output.len();
-        client.output_peak = client.output_peak.max(len);
-        if len > SMALL || client.over_soft_limit_since_us.is_some() {
-            self.check_unsent(token, len);
-        }
+impl Client {
+    /// Notes how many bytes it was not sent yet. Returns whether they may be too many.
+    #[inline]
+    pub(super) fn note_unsent(&mut self) -> bool {
+        let len = self.output.len();
+        self.output_peak = self.output_peak.max(len);
+        len > SMALL || self.over_soft_limit_since_us.is_some()
     }
+}
 
+impl State {
     /// The same while replies are being written.
     #[inline]
     pub(super) fn check_reply_limit(&mut self, token: Token, reply: &Reply) {
@@ -28,7 +28,7 @@ impl State {
         if len > SMALL
             && (len >= self.unsent_checked_from || !self.clients.get(token).authenticated)
         {
-            self.check_unsent(token, len);
+            self.check_unsent_bytes(token, len);
         }
     }
 
@@ -56,18 +56,26 @@ impl State {
         self.unsent_checked_from = usize::try_from(least).unwrap_or(usize::MAX);
     }
 
+    /// Closes the client if the bytes it was not sent yet pass a limit of its class.
     #[cold]
-    fn check_unsent(&mut self, token: Token, len: usize) {
+    pub(super) fn check_unsent(&mut self, token: Token) {
+        let client = self.clients.get(token);
+        let len = if client.is_replica() { self.unsent_len(token) } else { client.output.len() };
+        self.check_unsent_bytes(token, len);
+    }
+
+    #[cold]
+    fn check_unsent_bytes(&mut self, token: Token, len: usize) {
         let len = len as u64;
         let now_us = self.now.monotonic_us;
         let client = self.clients.get_mut(token);
         let limits = &self.config.client_output_buffer_limit;
         let limit = match client.class() {
             ClientClass::Normal | ClientClass::Master => limits.normal,
-            ClientClass::Replica => limits.replica,
+            ClientClass::Replica => limits.replica.at_least(self.config.repl_backlog_size),
             ClientClass::Pubsub => limits.pubsub,
         };
-        if client.closing {
+        if client.closing || client.internal {
             return;
         }
         let over_soft = limit.soft_bytes > 0 && len >= limit.soft_bytes;
@@ -82,6 +90,9 @@ impl State {
         let hard = limit.hard_bytes > 0 && len >= limit.hard_bytes;
         let unauthenticated = !client.authenticated && len > UNAUTHENTICATED_OUTPUT_MAX;
         if !(hard || too_long || unauthenticated) {
+            return;
+        }
+        if client.is_replica() && self.is_spared(token, len, limit.hard_bytes) {
             return;
         }
         self.stats.output_buffer_limit_disconnections += 1;
@@ -99,8 +110,10 @@ impl State {
         let idle_us = self.now.monotonic_us.saturating_sub(client.last_interaction_us);
         self.config.timeout > 0
             && client.blocked.is_none()
+            && !client.is_master
             && !client.input_pending // what it has asked for is yet to be run
             && !client.monitor
+            && !client.is_replica()
             && client.subscriptions.is_none()
             && idle_us > u64::from(self.config.timeout) * 1_000_000
     }
@@ -112,7 +125,9 @@ impl Server {
         let state = &mut self.state;
         let tokens: Vec<Token> = state.clients.iter().map(|client| client.token).collect();
         for token in tokens {
-            state.check_output_limit(token);
+            if state.clients.get_mut(token).note_unsent() {
+                state.check_unsent(token);
+            }
             let client = state.clients.get(token);
             if !client.closing && state.timed_out(client) {
                 state.log(Level::Verbose, format_args!("Closing idle client"));

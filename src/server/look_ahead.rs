@@ -11,11 +11,11 @@ use crate::resp::Batch;
 
 /// What is known of a request.
 #[derive(Clone, Copy)]
-pub(super) struct Ahead {
+pub(super) struct Ahead<'a> {
     /// The command, or the container of the subcommand.
     pub command: Option<CommandId>,
     /// What the index says of its first key.
-    pub candidate: Option<Candidate>,
+    pub candidate: Option<&'a Candidate>,
     /// Length of the request on the wire.
     pub wire_bytes: usize,
 }
@@ -30,11 +30,16 @@ pub(super) struct LookAhead {
 }
 
 impl LookAhead {
-    /// What is known of a request.
+    /// The command of a request, and its length on the wire.
     #[inline]
-    pub fn request(&self, index: usize) -> Ahead {
-        let (command, wire_bytes) = self.requests[index];
-        Ahead { command, candidate: self.candidates.get(index).copied(), wire_bytes }
+    pub fn request(&self, index: usize) -> (Option<CommandId>, usize) {
+        self.requests[index]
+    }
+
+    /// What the index says of the first key of a request. Means nothing of one without a key.
+    #[inline]
+    pub fn candidate(&self, index: usize) -> Option<Candidate> {
+        self.candidates.get(index).copied()
     }
 }
 

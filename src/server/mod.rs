@@ -3,6 +3,7 @@
 //! It has no socket, clock, file or random source of its own: `Environment` brings what it needs, the event loop moves
 //! the bytes. So a test can run it with virtual time, and any run can be replayed.
 
+mod ahead;
 mod blocking;
 mod client;
 mod client_info;
@@ -10,6 +11,7 @@ mod cron;
 mod dispatch;
 mod durability;
 mod effects;
+mod encodings;
 mod environment;
 mod eviction;
 mod info;
@@ -17,14 +19,17 @@ mod input;
 mod latency;
 mod limits;
 mod look_ahead;
+mod migrate;
 mod monitor;
 mod notify;
 mod pause;
 pub mod pubsub;
 mod reconfigure;
+pub mod replication;
 mod service;
 mod shutdown;
 mod slowlog;
+mod spare_buffers;
 mod stats;
 #[cfg(test)]
 pub mod testing;
@@ -42,14 +47,15 @@ use rand::rngs::SmallRng;
 pub use blocking::{BlockedKeys, Unblock, WaitingRequest};
 pub use client::{Blocked, Client, ClientClass, Clients, ReplyMode};
 pub use client_info::describe;
-pub use durability::{Durability, with_rdb_value};
+pub use durability::Durability;
 pub use effects::Effects;
 pub use environment::{Environment, ProcessFacts};
 pub use eviction::Eviction;
 pub use info::{info, text};
 pub use latency::{Latency, Spike, Spikes};
+pub use migrate::{MigrateRequest, Migrations};
 pub use monitor::quoted;
-pub use pause::{Pause, PauseKind};
+pub use pause::{Pause, PauseKind, PausePurpose};
 pub use reconfigure::{listen_config, waits_for_loop};
 pub use shutdown::Shutdown;
 pub use slowlog::{CommandLog, LogEntry, LogKind, shortened};
@@ -62,17 +68,16 @@ pub use watch::{Watch, WatchedKeys};
 use crate::clock::Now;
 use crate::commands::{Registry, TABLES};
 use crate::config::Config;
-use crate::config::value::MaxmemoryPolicy;
 use crate::keyspace::Keyspace;
 use crate::log::Level;
 use crate::net::{Actions, Close, LoopStats, Token};
 use crate::resp::Batch;
 use pubsub::PubSub;
+use replication::Replication;
+use spare_buffers::SpareBuffers;
 
-/// Warm buffers kept for the next replies.
-const SPARE_BUFFERS_MAX: usize = 64;
-/// A reply buffer larger than this is given back to the allocator.
-const SPARE_BUFFER_BYTES_MAX: usize = 64 << 10;
+/// A smaller backlog is taken for one of this size.
+const REPL_BACKLOG_SIZE_MIN: u64 = 16 << 10;
 
 /// All state: the data, and everything else.
 pub struct Server {
@@ -80,7 +85,8 @@ pub struct Server {
     pub keyspace: Keyspace,
     /// Everything else.
     pub state: State,
-    batch: Batch,
+    /// Taken out while requests are run.
+    batch: Option<Box<Batch>>,
     ahead: look_ahead::LookAhead,
 }
 
@@ -112,8 +118,8 @@ pub struct State {
     pub started: Now,
     /// 40 hex digits that name this run.
     pub run_id: String,
-    /// 40 hex digits that name this history of changes, for replicas.
-    pub replid: String,
+    /// Those who follow this server, or whom it follows.
+    pub replication: Replication,
     /// Repeatable random choices.
     pub random: SmallRng,
     /// Changes since the last save.
@@ -122,6 +128,8 @@ pub struct State {
     pub eviction: Eviction,
     /// The files that outlive the process.
     pub durability: Durability,
+    /// Keys on their way to other servers.
+    pub migrations: Migrations,
     /// EXEC is running queued commands: none of them may wait.
     pub in_exec: bool,
     /// Keys that transactions depend on.
@@ -134,8 +142,11 @@ pub struct State {
     pub effects: Effects,
     /// Keys that clients wait for.
     pub blocked_keys: BlockedKeys,
-    /// `CLIENT PAUSE`.
+    /// Why and how long clients have to wait: all reasons together, and each by itself.
     pub pause: Option<Pause>,
+    pauses: [Option<Pause>; pause::PURPOSES],
+    /// A shutdown that waits for replicas.
+    shutdown: Option<shutdown::Pending>,
     /// `DEBUG SET-ACTIVE-EXPIRE`.
     pub active_expire: bool,
     /// `DEBUG PAUSE-CRON`.
@@ -151,7 +162,7 @@ pub struct State {
     /// Output was added to some client: the one that is running may have been sent something beside its reply.
     pushed: bool,
     pending_input: Vec<Token>,
-    spare_buffers: Vec<Vec<u8>>,
+    spare_buffers: SpareBuffers,
     spare_transaction: Option<Box<Transaction>>,
     postponed: bool,
     untimed: timing::Untimed,
@@ -186,14 +197,15 @@ impl Server {
             turns: Turns::default(),
             startup_bytes: 0,
             random: SmallRng::seed_from_u64(environment.random()),
-            run_id: random_id(&mut *environment),
-            replid: random_id(&mut *environment),
+            run_id: replication::random_replid(&mut *environment).to_string(),
+            replication: Replication::new(replication::random_replid(&mut *environment)),
             environment,
             now,
             started: now,
             dirty: 0,
             eviction: Eviction::default(),
             durability: Durability::default(),
+            migrations: Migrations::default(),
             in_exec: false,
             watched: WatchedKeys::new(keyspace.hash_key()),
             tracking: Tracking::new(keyspace.hash_key()),
@@ -201,6 +213,8 @@ impl Server {
             effects: Effects::default(),
             blocked_keys: BlockedKeys::default(),
             pause: None,
+            pauses: [None; pause::PURPOSES],
+            shutdown: None,
             active_expire: true,
             cron_paused: false,
             list_packed_threshold: None,
@@ -209,7 +223,7 @@ impl Server {
             pushed: false,
             actions: Actions::default(),
             pending_input: Vec::new(),
-            spare_buffers: Vec::new(),
+            spare_buffers: SpareBuffers::default(),
             spare_transaction: None,
             postponed: false,
             untimed: timing::Untimed::default(),
@@ -227,34 +241,16 @@ impl Server {
             registry,
         };
         state.apply_config(&mut keyspace);
+        state.follow_configured(&mut keyspace);
         state.startup_bytes = state.environment.allocated_bytes();
-        Ok(Self {
-            keyspace,
-            state,
-            batch: Batch::default(),
-            ahead: look_ahead::LookAhead::default(),
-        })
+        Ok(Self { keyspace, state, batch: None, ahead: look_ahead::LookAhead::default() })
     }
-}
-
-/// 40 hex digits that nobody else has.
-fn random_id(environment: &mut dyn Environment) -> String {
-    let digits: String = (0..3).map(|_| format!("{:016x}", environment.random())).collect();
-    digits[..40].to_string()
 }
 
 impl State {
-    /// Begins a new history of changes: no replica that knows the old one can go on from there.
-    pub fn change_replid(&mut self) {
-        self.replid = random_id(&mut *self.environment);
-    }
-
     /// Hands the directives that others act on to them.
     pub fn apply_config(&mut self, keyspace: &mut Keyspace) {
-        keyspace.policy.lfu = matches!(
-            self.config.maxmemory_policy,
-            MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
-        );
+        keyspace.policy.lfu = self.config.maxmemory_policy.is_lfu();
         keyspace.policy.log_factor = self.config.lfu_log_factor;
         keyspace.policy.decay_minutes = self.config.lfu_decay_time;
         self.eviction.start_afresh();
@@ -262,6 +258,7 @@ impl State {
         self.apply_timing_config();
         self.apply_log_config();
         self.apply_limit_config();
+        self.config.repl_backlog_size = self.config.repl_backlog_size.max(REPL_BACKLOG_SIZE_MIN);
         if self.config.requirepass.is_empty() {
             // Nobody could give a password any more that was asked for one before.
             self.clients.iter_mut().for_each(|client| client.authenticated = true);
@@ -278,13 +275,14 @@ impl State {
     /// Output was added to a client: it is written at the end of the turn.
     pub fn write_later(&mut self, token: Token) {
         self.pushed = true;
-        if let Some(client) = self.clients.find_mut(token)
-            && !client.write_pending
-        {
+        let Some(client) = self.clients.find_mut(token) else { return };
+        if !client.write_pending {
             client.write_pending = true;
             self.actions.write.push(token);
         }
-        self.check_output_limit(token);
+        if client.note_unsent() {
+            self.check_unsent(token);
+        }
     }
 
     /// Closes a client once its output is sent. No further request of it is run.
@@ -319,14 +317,5 @@ impl State {
 
     fn take_postponed(&mut self) -> bool {
         std::mem::take(&mut self.postponed)
-    }
-
-    fn keep_buffer(&mut self, mut buffer: Vec<u8>) {
-        if self.spare_buffers.len() < SPARE_BUFFERS_MAX
-            && buffer.capacity() <= SPARE_BUFFER_BYTES_MAX
-        {
-            buffer.clear();
-            self.spare_buffers.push(buffer);
-        }
     }
 }

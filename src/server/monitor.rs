@@ -48,6 +48,14 @@ pub fn sensitive(registered: &Registered, args: &Args<'_>) -> Vec<usize> {
         (false, "hello") => {
             (2..args.len()).filter(|&i| is_auth(i - 1) || i > 2 && is_auth(i - 2)).collect()
         }
+        (false, "migrate") => {
+            let auth2 = |index: usize| {
+                args.get(index).is_some_and(|word| word.eq_ignore_ascii_case(b"auth2"))
+            };
+            (6..args.len())
+                .filter(|&i| is_auth(i - 1) || auth2(i - 1) || i > 7 && auth2(i - 2))
+                .collect()
+        }
         (true, "set") if registered.full_name == "config|set" => {
             (3..args.len()).step_by(2).filter(|&i| is_sensitive(args.bytes(i - 1))).collect()
         }

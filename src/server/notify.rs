@@ -109,6 +109,9 @@ impl State {
         if !self.watched.is_empty() {
             self.watched_key_changed(db, key);
         }
+        if !self.migrations.is_empty() {
+            self.migrations.key_changed(db, key);
+        }
         if self.tracking.is_on() {
             self.tracked_key_changed(key, client);
         }
@@ -119,6 +122,9 @@ impl State {
         if !self.watched.is_empty() {
             self.watched_key_expired(db, key);
         }
+        if !self.migrations.is_empty() {
+            self.migrations.key_changed(db, key);
+        }
         if self.tracking.is_on() {
             self.tracked_key_changed(key, None);
         }
@@ -126,8 +132,12 @@ impl State {
 
     /// These databases were emptied.
     pub fn databases_flushed(&mut self, databases: impl Iterator<Item = usize>) {
-        if !self.watched.is_empty() {
-            databases.for_each(|db| self.watched_database_flushed(db));
+        for db in databases {
+            self.effects.database_flushed(db);
+            if !self.watched.is_empty() {
+                self.watched_database_flushed(db);
+            }
+            self.migrations.database_changed(db);
         }
         if self.tracking.is_on() {
             self.tracked_keys_flushed();

@@ -1,4 +1,5 @@
-//! `CLIENT PAUSE`: commands wait, their clients stay connected and are served afterwards, in order.
+//! `CLIENT PAUSE`: commands wait, their clients stay connected and are served afterwards, in order. A shutdown and a failover
+//! pause writes, too; commands wait as long as anybody wants them to.
 
 use super::{Blocked, Server, State};
 use crate::commands::table::{Flags, MAY_REPLICATE, NEVER_PAUSED, WRITE};
@@ -6,13 +7,27 @@ use crate::keyspace::Keyspace;
 use crate::net::Token;
 
 /// What waits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum PauseKind {
     /// Commands that write.
     Write,
     /// All commands.
     All,
 }
+
+/// Why they wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PausePurpose {
+    /// `CLIENT PAUSE`.
+    Client,
+    /// Replicas are to get everything before the process ends.
+    Shutdown,
+    /// A replica is to get everything before it becomes the master.
+    Failover,
+}
+
+/// Number of purposes.
+pub(super) const PURPOSES: usize = 3;
 
 /// A pause.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +39,11 @@ pub struct Pause {
 }
 
 impl Pause {
+    /// Both: the longer and the stricter.
+    fn and(self, other: Self) -> Self {
+        Self { until_us: self.until_us.max(other.until_us), kind: self.kind.max(other.kind) }
+    }
+
     pub(super) fn holds_back(self, flags: Flags) -> bool {
         match self.kind {
             PauseKind::All => !flags.has(NEVER_PAUSED),
@@ -33,21 +53,34 @@ impl Pause {
 }
 
 impl State {
-    /// Begins a pause, or makes the one there is longer and stricter. Nothing expires meanwhile.
+    /// Begins the pause of a client's, or makes the one there is longer and stricter. Nothing expires meanwhile.
     pub fn pause_clients(&mut self, keyspace: &mut Keyspace, kind: PauseKind, until_us: u64) {
-        let (kind, until_us) = match self.pause {
-            Some(pause) if pause.kind > kind => (pause.kind, until_us.max(pause.until_us)),
-            Some(pause) => (kind, until_us.max(pause.until_us)),
-            None => (kind, until_us),
-        };
-        self.pause = Some(Pause { until_us, kind });
-        keyspace.expiry_frozen = true;
+        self.pause_for(PausePurpose::Client, keyspace, kind, until_us);
     }
 
-    /// Ends the pause: what waited goes on in the next turn.
+    /// The same for any purpose.
+    pub fn pause_for(
+        &mut self,
+        purpose: PausePurpose,
+        keyspace: &mut Keyspace,
+        kind: PauseKind,
+        until_us: u64,
+    ) {
+        let pause = &mut self.pauses[purpose as usize];
+        let new = Pause { until_us, kind };
+        *pause = Some(pause.map_or(new, |pause| pause.and(new)));
+        self.follow_pauses(keyspace);
+    }
+
+    /// Ends the pause of a client's: what waited goes on in the next turn, unless it has to wait for something else.
     pub fn unpause_clients(&mut self, keyspace: &mut Keyspace) {
-        self.pause = None;
-        keyspace.expiry_frozen = false;
+        self.unpause_for(PausePurpose::Client, keyspace);
+    }
+
+    /// The same for any purpose.
+    pub fn unpause_for(&mut self, purpose: PausePurpose, keyspace: &mut Keyspace) {
+        self.pauses[purpose as usize] = None;
+        self.follow_pauses(keyspace);
         let waiting: Vec<Token> = self
             .clients
             .iter()
@@ -59,12 +92,26 @@ impl State {
             self.continue_input(token);
         }
     }
+
+    fn follow_pauses(&mut self, keyspace: &mut Keyspace) {
+        self.pause = self.pauses.iter().flatten().copied().reduce(Pause::and);
+        self.apply_role(keyspace);
+    }
+
+    /// When the next pause ends by itself, on the monotonic clock.
+    pub(super) fn next_pause_end_us(&self) -> Option<u64> {
+        self.pauses.iter().flatten().map(|pause| pause.until_us).min()
+    }
 }
 
 impl Server {
     pub(super) fn end_pause_if_due(&mut self) {
-        if self.state.pause.is_some_and(|pause| pause.until_us <= self.state.now.monotonic_us) {
-            self.state.unpause_clients(&mut self.keyspace);
+        let now_us = self.state.now.monotonic_us;
+        for purpose in [PausePurpose::Client, PausePurpose::Shutdown, PausePurpose::Failover] {
+            let pause = self.state.pauses[purpose as usize];
+            if pause.is_some_and(|pause| pause.until_us <= now_us) {
+                self.state.unpause_for(purpose, &mut self.keyspace);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use super::{Blocked, Server, Shutdown};
+use super::{Server, Shutdown};
 use crate::clock::Now;
 use crate::log::Level;
 use crate::net::{Actions, Disconnect, LoopStats, OutputBuffer, Peer, Service, Signal, Token};
@@ -64,7 +64,21 @@ impl Service for Server {
         Ok(token)
     }
 
+    fn established(&mut self, token: Token, peer: Peer) {
+        if self.state.is_link(token) {
+            self.state.master_connected(token, peer);
+        } else if self.state.migrations.has(token) {
+            self.state.target_connected(token, peer);
+        }
+    }
+
     fn received(&mut self, token: Token, bytes: &[u8]) {
+        if self.state.is_link(token) {
+            return self.receive_from_master(token, bytes);
+        }
+        if self.state.migrations.has(token) {
+            return self.receive_from_target(token, bytes);
+        }
         // Whoever has come in after the shutdown is not served any more.
         if self.state.actions.exit.is_none() {
             self.receive(token, bytes);
@@ -74,7 +88,7 @@ impl Service for Server {
     fn owes_reply(&mut self, token: Token) -> bool {
         self.state.clients.find_mut(token).is_some_and(|client| {
             // Whoever waits for keys and has closed is most likely gone: it must not be given what others need.
-            let held_back = client.blocked.is_some_and(|blocked| blocked != Blocked::Keys);
+            let held_back = client.blocked.is_some_and(|blocked| !blocked.is_in_command());
             let waits = held_back && !client.query.is_empty();
             !client.closing && (waits || client.input_pending) || !client.output.is_empty()
         })
@@ -86,6 +100,7 @@ impl Service for Server {
         if state.clients.find_mut(token).is_some() {
             state.end_transaction(token);
             state.disable_tracking(token);
+            state.replica_gone(token);
         }
         let Some(mut client) = state.clients.remove(token) else { return };
         if let Some(subscriptions) = client.subscriptions.take() {
@@ -94,7 +109,11 @@ impl Service for Server {
         if client.monitor {
             state.monitors.retain(|&watcher| watcher != token);
         }
-        if matches!(why, Disconnect::PeerClosed) {
+        if state.is_link(token) {
+            state.master_disconnected(&why);
+        } else if state.migrations.has(token) {
+            state.target_disconnected(token, &why);
+        } else if matches!(why, Disconnect::PeerClosed) {
             state.log(
                 Level::Verbose,
                 format_args!(
@@ -118,15 +137,20 @@ impl Service for Server {
         let state = &mut self.state;
         state.stats.net_out += bytes as u64;
         let now_us = state.now.monotonic_us;
+        if !state.migrations.is_empty() {
+            state.target_was_sent(token);
+        }
         let Some(client) = state.clients.find_mut(token) else { return };
         client.net_out += bytes as u64;
         client.last_interaction_us = now_us;
+        let is_replica = client.replica.is_some();
         if client.output.is_empty() {
             client.over_soft_limit_since_us = None;
             client.pushes_unsent = 0;
-            if let Some(buffer) = client.output.take_buffer() {
-                state.keep_buffer(buffer);
-            }
+            state.spare_buffers.take_from(&mut client.output);
+        }
+        if is_replica {
+            state.replica_took(token);
         }
     }
 
@@ -149,12 +173,16 @@ impl Service for Server {
     fn run_timers(&mut self) -> Option<Duration> {
         self.load_some();
         self.snapshot_some();
+        self.full_sync_some();
+        self.look_after_link();
+        self.look_after_migrations();
         Some(self.cron())
     }
 
     fn end_turn(&mut self, actions: &mut Actions) {
         self.state.broadcast_invalidations();
         self.state.hand_to_log();
+        self.state.send_stream();
         for &token in &self.state.actions.write {
             if let Some(client) = self.state.clients.find_mut(token) {
                 client.write_pending = false;

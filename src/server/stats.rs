@@ -50,12 +50,20 @@ pub struct Stats {
     pub errors: BTreeMap<String, u64>,
     /// Error replies.
     pub error_replies: u64,
+    /// Of these, to commands of the master.
+    pub unexpected_error_replies: u64,
     /// Connections accepted.
     pub connections: u64,
     /// Connections refused because there were too many.
     pub rejected_connections: u64,
     /// Commands run.
     pub commands_processed: u64,
+    /// Replicas that were given all data.
+    pub sync_full: u64,
+    /// Replicas that could go on where they were.
+    pub sync_partial_ok: u64,
+    /// Replicas that wanted to, and could not.
+    pub sync_partial_err: u64,
     /// Bytes received.
     pub net_in: u64,
     /// Bytes sent.

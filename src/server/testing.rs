@@ -288,7 +288,8 @@ impl TestServer {
         Answer(text.trim_end_matches(' ').to_string())
     }
 
-    fn sent(&mut self, client: Token) -> Vec<u8> {
+    /// The bytes a client was sent since the last look.
+    pub fn sent(&mut self, client: Token) -> Vec<u8> {
         let Some(output) = self.server.output(client) else { return Vec::new() };
         let mut bytes = output.to_vec();
         bytes.truncate(output.open_len()); // what waits for the log stays
@@ -300,6 +301,21 @@ impl TestServer {
     /// Whether the server still has this client.
     pub fn is_connected(&mut self, client: Token) -> bool {
         self.server.output(client).is_some()
+    }
+
+    /// A connection that the server wanted is made, in a turn of its own.
+    pub fn establish(&mut self, token: Token) -> Vec<u8> {
+        let now = self.world.borrow().now;
+        self.server.begin_turn(now, &LoopStats::default());
+        self.server.established(token, Peer { fd: 9, ..Peer::none() });
+        self.end_turn();
+        self.sent(token)
+    }
+
+    /// A connection has ended; then comes a turn in which nobody sends anything.
+    pub fn lose(&mut self, token: Token, why: Disconnect) {
+        self.server.disconnected(token, why);
+        self.advance_ms(0);
     }
 
     fn end_turn(&mut self) {

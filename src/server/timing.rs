@@ -7,7 +7,7 @@
 use super::State;
 use super::slowlog::LogKind;
 use crate::commands::CommandId;
-use crate::commands::table::{FAST, QUICK};
+use crate::commands::table::{Command, FAST, QUICK};
 use crate::net::Token;
 use crate::resp::Args;
 
@@ -64,10 +64,11 @@ impl State {
     pub(super) fn command_starts(
         &mut self,
         id: CommandId,
+        command: &Command,
         argc: usize,
         wire_bytes: usize,
     ) -> Option<u64> {
-        let flags = self.registry.get(id).command.flags;
+        let flags = command.flags;
         let quick = (flags.has(FAST) || flags.has(QUICK)) && argc <= QUICK_ARGUMENTS_MAX;
         if quick && !self.exact_timing && wire_bytes <= QUICK_BYTES_MAX {
             let calls = self.stats.command_ref(id).calls;
@@ -102,16 +103,7 @@ impl State {
         match started_ns {
             None if self.untimed.in_batch => self.count_in_batch(id),
             None => self.stats.count_untimed(id),
-            Some(started_ns) => {
-                let now_ns = self.environment.monotonic_ns();
-                let elapsed_ns = now_ns.saturating_sub(started_ns);
-                self.untimed.since_ns = now_ns;
-                self.stats.count_calls(id, 1, elapsed_ns, self.config.latency_tracking);
-                self.note_timed(id, elapsed_ns);
-                let is_fast = self.registry.get(id).command.flags.has(FAST);
-                self.note_spike(if is_fast { "fast-command" } else { "command" }, elapsed_ns);
-                self.log_command(LogKind::Slow, token, id, args, elapsed_ns / 1000);
-            }
+            Some(started_ns) => self.timed_command_ended(token, id, args, started_ns),
         }
         if wire_bytes as u64 >= self.large_request_from
             || reply_bytes as u64 >= self.large_reply_from
@@ -121,6 +113,25 @@ impl State {
         }
     }
 
+    #[inline(never)]
+    fn timed_command_ended(
+        &mut self,
+        token: Token,
+        id: CommandId,
+        args: &Args<'_>,
+        started_ns: u64,
+    ) {
+        let now_ns = self.environment.monotonic_ns();
+        let elapsed_ns = now_ns.saturating_sub(started_ns);
+        self.untimed.since_ns = now_ns;
+        self.stats.count_calls(id, 1, elapsed_ns, self.config.latency_tracking);
+        self.note_timed(id, elapsed_ns);
+        let is_fast = self.registry.get(id).command.flags.has(FAST);
+        self.note_spike(if is_fast { "fast-command" } else { "command" }, elapsed_ns);
+        self.log_command(LogKind::Slow, token, id, args, elapsed_ns / 1000);
+    }
+
+    #[inline]
     fn count_in_batch(&mut self, id: CommandId) {
         self.untimed.total += 1;
         match self.untimed.calls.last_mut() {
@@ -170,7 +181,8 @@ mod tests {
         let id = number(redis, words[0]);
         redis.server.state.stats.command(id).calls = ALL_TIMED_UNTIL + 1;
         let wire_bytes = words.iter().map(|word| word.len()).sum();
-        redis.server.state.command_starts(id, words.len(), wire_bytes).is_some()
+        let command = redis.server.state.registry.get(id).command;
+        redis.server.state.command_starts(id, command, words.len(), wire_bytes).is_some()
     }
 
     #[test]

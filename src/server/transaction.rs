@@ -5,7 +5,7 @@
 
 use super::look_ahead::Ahead;
 use super::{Server, State};
-use crate::commands::table::{Flags, InMulti, LOADING};
+use crate::commands::table::{Flags, InMulti, LOADING, STALE};
 use crate::commands::{CommandError, CommandId, Ctx, Registry};
 use crate::keyspace::{Candidate, Keyspace};
 use crate::net::Token;
@@ -25,6 +25,8 @@ pub struct Transaction {
     flags: Flags,
     /// All of them may run while the dataset is loading.
     while_loading: bool,
+    /// All of them may run on a replica whose data may be old.
+    on_stale_data: bool,
     /// A request was refused, so `EXEC` will refuse all of them.
     refused: bool,
 }
@@ -36,6 +38,7 @@ impl Default for Transaction {
             len: 0,
             flags: Flags::NONE,
             while_loading: true,
+            on_stale_data: true,
             refused: false,
         }
     }
@@ -63,6 +66,8 @@ struct Queue {
 struct Queued {
     id: CommandId,
     wire_bytes: usize,
+    /// Of the first key, if it was looked for when the request came.
+    hash: Option<u64>,
 }
 
 impl Queue {
@@ -79,11 +84,14 @@ impl Queue {
     fn look_ahead(&mut self, first: usize, db: usize, keyspace: &Keyspace, registry: &Registry) {
         self.hashes.clear();
         self.candidates.clear();
-        for (index, queued) in self.commands.iter().enumerate().skip(first).take(LOOK_AHEAD) {
+        let hash_of = |index: usize, queued: &Queued| {
             let first_key = registry.get(queued.id).first_key;
             let args = self.requests.args(index, &self.bytes);
             let key = if first_key == 0 { None } else { args.get(first_key) };
-            self.hashes.push(key.map_or(0, |key| keyspace.name(key).hash));
+            key.map_or(0, |key| keyspace.name(key).hash)
+        };
+        for (index, queued) in self.commands.iter().enumerate().skip(first).take(LOOK_AHEAD) {
+            self.hashes.push(queued.hash.unwrap_or_else(|| hash_of(index, queued)));
         }
         keyspace.look_ahead(db, &self.hashes, &mut self.candidates);
     }
@@ -135,11 +143,12 @@ impl State {
         command.flags.has(LOADING) && (queued || command.in_multi != InMulti::Executes)
     }
 
-    /// Whether a request is to be queued.
-    #[inline]
-    pub(super) fn is_queued(&self, token: Token, id: CommandId) -> bool {
-        self.clients.get(token).transaction.is_some()
-            && self.registry.get(id).command.in_multi == InMulti::Queued
+    /// The same for a replica whose data may be old.
+    pub(super) fn runs_on_stale_data(&self, token: Token, id: CommandId) -> bool {
+        let command = self.registry.get(id).command;
+        let transaction = self.clients.get(token).transaction.as_ref();
+        let queued = transaction.is_none_or(|transaction| transaction.on_stale_data);
+        command.flags.has(STALE) && (queued || command.in_multi != InMulti::Executes)
     }
 
     /// Queues a request, unless it is known already that it will not run. A queue has the limit of a query buffer.
@@ -148,21 +157,26 @@ impl State {
         token: Token,
         id: CommandId,
         args: &Args<'_>,
-        wire_bytes: usize,
+        ahead: &Ahead<'_>,
         reply: &mut Reply,
     ) {
         let flags = self.registry.get(id).command.flags;
+        // Of a subcommand only its container was known ahead, and so no key.
+        let candidate = ahead.candidate.filter(|_| ahead.command == Some(id));
+        let hash = candidate.map(|candidate| candidate.hash);
         let client = self.clients.get_mut(token);
         client.last_command = Some(id);
         let transaction = client.transaction.as_mut().expect("a request is queued within MULTI");
         if !transaction.refused && !client.watch.changed {
-            transaction.queue.push(Queued { id, wire_bytes }, args);
+            transaction.queue.push(Queued { id, wire_bytes: ahead.wire_bytes, hash }, args);
             transaction.flags = transaction.flags.and(flags);
             transaction.while_loading &= flags.has(LOADING);
+            transaction.on_stale_data &= flags.has(STALE);
             transaction.len += 1;
         }
         let used = transaction.used_bytes();
-        if used as u64 > self.config.client_query_buffer_limit {
+        let is_master = client.is_master; // what has run there has to fit here
+        if used as u64 > self.config.client_query_buffer_limit && !is_master {
             return self.close_over_query_limit(token, used);
         }
         reply.output.extend(b"+QUEUED\r\n");
@@ -232,11 +246,11 @@ fn run_queue(ctx: &mut Ctx<'_>) {
             let db = ctx.client().db;
             queue.look_ahead(index, db, ctx.db.keyspace, &ctx.server.registry);
         }
-        let Queued { id, wire_bytes } = queue.commands[index];
-        let candidate = queue.candidates.get(index % LOOK_AHEAD).copied();
+        let Queued { id, wire_bytes, .. } = queue.commands[index];
+        let candidate = queue.candidates.get(index % LOOK_AHEAD);
         let ahead = Ahead { command: Some(id), candidate, wire_bytes };
         let args = queue.requests.args(index, &queue.bytes);
-        Server::call(ctx.db.keyspace, ctx.server, token, id, &args, ahead, ctx.reply);
+        Server::call(ctx.db.keyspace, ctx.server, token, id, &args, &ahead, ctx.reply);
     }
     if let Some(transaction) = &mut ctx.client_mut().transaction {
         transaction.queue = queue;

@@ -195,11 +195,13 @@ impl State {
     /// Two databases were exchanged: a watched key has changed unless it was not there before and is not there now.
     /// O(keys watched in them).
     pub fn databases_swapped(&mut self, keyspace: &Keyspace, one: usize, other: usize) {
+        self.effects.databases_swapped(one, other);
         for db in [one, other] {
             let watchers = self.watched.of_database(db);
             let changed = watchers.filter(|(key, w)| w.was_there || keyspace.holds(db, key));
             let tokens = changed.map(|(_, watcher)| watcher.token).collect();
             self.watched_changed(tokens);
+            self.migrations.database_changed(db);
         }
     }
 

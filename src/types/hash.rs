@@ -9,7 +9,7 @@ mod field_table;
 mod packed;
 
 pub use field::{Field, FieldExpiry};
-pub use field_table::FieldTable;
+pub use field_table::{FieldTable, read as field_of};
 
 use super::either::Either;
 use super::limits::PackedLimits;

@@ -12,6 +12,7 @@ use super::intset::{self, Intset};
 use super::limits::PackedLimits;
 use super::listpack::{self, Element, Listpack};
 use super::table::{HashKey, Record, Table, below, len_size, read_len, sample_in_order, write_len};
+use crate::dict::SharedBlocks;
 use crate::resp::number::parse_i64;
 
 /// Redis's cap for `set-max-intset-entries`: an intset is copied when it grows.
@@ -27,6 +28,11 @@ impl Record for Member {
         let (len, size) = read_len(block);
         &block[size..size + len]
     }
+}
+
+/// The member of a block that [`SetRef::share`] gave.
+pub fn member_of(block: &[u8]) -> &[u8] {
+    Member::name(block)
 }
 
 /// When a set leaves which form, and the secret for a hash table's hash function.
@@ -288,6 +294,14 @@ impl<'a> SetRef<'a> {
             Self::Intset(bytes) => Intset::new(bytes).len(),
             Self::Packed(bytes) => Listpack::new(bytes).len(),
             Self::Table(table) => table.len(),
+        }
+    }
+
+    /// The members of a table as they are now, to be read while the set goes on changing. O(pages).
+    pub fn share(self) -> Option<SharedBlocks> {
+        match self {
+            Self::Table(table) => Some(table.share()),
+            Self::Intset(_) | Self::Packed(_) => None,
         }
     }
 

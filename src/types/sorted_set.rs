@@ -12,7 +12,7 @@ use std::ops::Range;
 
 pub use bound::{LexBound, ScoreBound};
 pub use packed::validate;
-pub use tree::ScoreTree;
+pub use tree::{ScoreTree, scored_of};
 
 use super::either::Either;
 use super::limits::PackedLimits;

@@ -7,10 +7,11 @@ use std::collections::HashSet;
 use std::fmt;
 use std::hash::Hasher as _;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use siphasher::sip::SipHasher13;
 
-use crate::dict::{Arena, Dict, Handle, Slot};
+use crate::dict::{Arena, Dict, Handle, SharedBlocks, Slot};
 
 /// The secret of a table's hash function (SipHash-1-3), which keeps clients from choosing names that collide.
 pub type HashKey = (u64, u64);
@@ -29,7 +30,7 @@ pub trait Record {
 /// Records by name. Finding, adding and removing one are O(1), growth included.
 pub struct Table<R> {
     dict: Dict,
-    blocks: Arena,
+    blocks: Arena<Arc<[u8]>>,
     hash_key: HashKey,
     record: PhantomData<fn() -> R>,
 }
@@ -154,6 +155,11 @@ impl<R: Record> Table<R> {
     pub fn remove_handle(&mut self, handle: Handle) {
         let slot = self.dict.find(hash(self.hash_key, self.name(handle)), |other| other == handle);
         self.remove(slot.expect("every block is in the index"));
+    }
+
+    /// All blocks as they are now, to be read while the table goes on changing. O(pages).
+    pub fn share(&self) -> SharedBlocks {
+        self.blocks.share()
     }
 
     /// One step of a scan (see [`Dict::scan`]): emits a few blocks and returns the next cursor, 0 at the end.

@@ -233,6 +233,7 @@ impl Raw {
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 Received::Nothing
             }
+            Err(e) if e.kind() == ErrorKind::Interrupted => self.receive(deadline),
             Err(e) => panic!("unexpected error on a test connection: {e}"),
         }
     }

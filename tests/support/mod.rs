@@ -6,6 +6,7 @@
 // Every test file compiles this module for itself and none uses all of it.
 #![allow(dead_code)]
 
+pub mod client;
 pub mod connection;
 pub mod data;
 pub mod drive;
@@ -15,6 +16,7 @@ pub mod process;
 pub mod proxy;
 pub mod server;
 pub mod strace;
+pub mod wire;
 
 use std::fs::File;
 use std::io::Write;

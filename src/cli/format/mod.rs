@@ -7,6 +7,7 @@ mod typed;
 use super::failure::Failure;
 use crate::config::words::quoted;
 use crate::resp::Value;
+use std::borrow::Cow;
 use std::io::Write;
 
 /// How replies are written.
@@ -50,6 +51,9 @@ impl Format {
         let is_text = is_page_of_text(words) && value.as_error().is_none();
         if is_text && matches!(self, Self::Typed { .. } | Self::Raw) {
             append_raw(&mut text, value);
+            if self.is_for_people() {
+                text = harmless(&text).into_owned().into_bytes();
+            }
             if text.last().is_some_and(|&last| last != b'\n') {
                 text.push(b'\n');
             }
@@ -81,6 +85,17 @@ const TEXTS: &[(&str, &[&str])] = &[
     ("LATENCY", &["GRAPH", "DOCTOR"]),
     ("PROXY", &["INFO"]),
 ];
+
+/// Text with control characters but line ends and tabs escaped: a server must not be able to drive the terminal.
+pub fn harmless(bytes: &[u8]) -> Cow<'_, str> {
+    let text = String::from_utf8_lossy(bytes);
+    let drives = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    if !text.contains(drives) {
+        return text;
+    }
+    let escaped = |c: char| if drives(c) { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escaped).collect())
+}
 
 fn is_page_of_text(words: &[Vec<u8>]) -> bool {
     let word = |index: usize| words.get(index).map_or(&b""[..], Vec::as_slice);

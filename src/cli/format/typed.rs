@@ -1,7 +1,6 @@
 //! Replies for people: types named, elements numbered, nested ones indented. The layout is that of redis-cli.
 
-use std::borrow::Cow;
-
+use super::harmless;
 use crate::config::words::quoted;
 use crate::resp::Value;
 
@@ -150,17 +149,6 @@ fn has_lines(value: &Value) -> bool {
         Value::Attribute(..) => true,
         _ => false,
     }
-}
-
-/// Text with control characters but line ends and tabs escaped: a server must not be able to drive the terminal.
-fn harmless(bytes: &[u8]) -> Cow<'_, str> {
-    let text = String::from_utf8_lossy(bytes);
-    let drives = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-    if !text.contains(drives) {
-        return text;
-    }
-    let escaped = |c: char| if drives(c) { c.escape_default().to_string() } else { c.to_string() };
-    Cow::Owned(text.chars().map(escaped).collect())
 }
 
 #[cfg(test)]

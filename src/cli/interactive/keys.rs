@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use crate::cli::connection::Connection;
+use crate::cli::failure::Failure;
 use crate::resp::Value;
 
 /// The most names that are shown.
 const KEYS_MAX: usize = 100;
 /// How long somebody waits who has pressed TAB.
-const TIME_MAX: Duration = Duration::from_millis(200);
+const TIME_MAX: Duration = Duration::from_millis(500);
 /// Keys looked at by one `SCAN`.
 const SCAN_COUNT: &str = "1000";
 
@@ -16,49 +17,52 @@ const SCAN_COUNT: &str = "1000";
 #[derive(Default)]
 pub struct Keys {
     connection: Option<Connection>,
+    /// Answers that nobody has waited for to the end. They come before that of the next question.
+    late: usize,
 }
 
 impl Keys {
     /// Asks this connection from now on; `None` has no names.
     pub fn ask(&mut self, connection: Option<Connection>) {
-        self.connection = connection;
+        *self = Self { connection, late: 0 };
     }
 
-    /// Keys that start with `prefix`: at most a hundred, and what is found within a fifth of a second. Errors find none.
+    /// Keys that start with `prefix`: at most a hundred, and what is found within half a second. Errors find none.
     pub fn starting_with(&mut self, prefix: &[u8]) -> Vec<Vec<u8>> {
-        let Some(connection) = &mut self.connection else { return Vec::new() };
-        let (keys, works) = scan(connection, &pattern(prefix));
-        if !works {
-            self.connection = None;
+        let mut keys = Vec::new();
+        if self.scan(&pattern(prefix), &mut keys).is_err() {
+            self.ask(None);
         }
+        keys.sort_unstable();
+        keys.dedup();
+        keys.truncate(KEYS_MAX);
         keys
     }
-}
 
-/// The keys found, sorted, and whether the connection can be used again.
-fn scan(connection: &mut Connection, pattern: &[u8]) -> (Vec<Vec<u8>>, bool) {
-    let end = Instant::now() + TIME_MAX;
-    let mut keys = Vec::new();
-    let mut cursor = b"0".to_vec();
-    loop {
-        let words =
-            [b"SCAN", cursor.as_slice(), b"MATCH", pattern, b"COUNT", SCAN_COUNT.as_bytes()];
-        if connection.send(&words).is_err() {
-            return (keys, false);
+    /// Collects names, with duplicates. After an error the connection is of no use.
+    fn scan(&mut self, pattern: &[u8], keys: &mut Vec<Vec<u8>>) -> Result<(), Failure> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        let end = Instant::now() + TIME_MAX;
+        let mut cursor = b"0".to_vec();
+        while keys.len() < KEYS_MAX && Instant::now() < end {
+            let words =
+                [b"SCAN", cursor.as_slice(), b"MATCH", pattern, b"COUNT", SCAN_COUNT.as_bytes()];
+            connection.send(&words)?;
+            self.late += 1;
+            let mut answer = None;
+            while self.late > 0 && Instant::now() < end {
+                answer = connection.receive_for_a_moment()?;
+                self.late -= usize::from(answer.is_some());
+            }
+            let Some(Value::Array(reply)) = answer.filter(|_| self.late == 0) else { break };
+            let [next, Value::Array(found)] = reply.as_slice() else { break };
+            keys.extend(found.iter().filter_map(|key| key.as_bytes().map(<[u8]>::to_vec)));
+            cursor = next.as_bytes().unwrap_or(b"0").to_vec();
+            if cursor == b"0" {
+                break;
+            }
         }
-        // An answer that comes later than this would be taken for that of the next question.
-        let Ok(Some(Value::Array(reply))) = connection.receive_for_a_moment() else {
-            return (keys, false);
-        };
-        let [next, Value::Array(found)] = reply.as_slice() else { return (keys, true) };
-        keys.extend(found.iter().filter_map(|key| key.as_bytes().map(<[u8]>::to_vec)));
-        cursor = next.as_bytes().unwrap_or(b"0").to_vec();
-        if cursor == b"0" || keys.len() >= KEYS_MAX || Instant::now() > end {
-            keys.sort_unstable();
-            keys.dedup();
-            keys.truncate(KEYS_MAX);
-            return (keys, true);
-        }
+        Ok(())
     }
 }
 

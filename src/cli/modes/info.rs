@@ -7,9 +7,12 @@ use crate::cli::failure::Failure;
 pub struct Info(String);
 
 impl Info {
-    /// Asks the server for a section, `default` or `everything`.
+    /// Asks the server for a section, `default` or `everything`. One that knows no sections (a proxy) says what it has.
     pub fn ask(connection: &mut Connection, section: &str) -> Result<Self, Failure> {
-        let reply = connection.demand("INFO", &["INFO", section])?;
+        let reply = match connection.demand("INFO", &["INFO", section]) {
+            Err(Failure::Refused { .. }) => connection.demand("INFO", &["INFO"])?,
+            reply => reply?,
+        };
         Ok(Self(String::from_utf8_lossy(reply.as_bytes().unwrap_or_default()).into_owned()))
     }
 
@@ -41,6 +44,16 @@ impl Info {
         })
     }
 
+    /// Nodes behind a proxy: `node0:addr=10.0.0.5:6379,role=master,...`, as far as the values go.
+    pub fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
+        self.0.lines().filter_map(|line| {
+            let (number, fields) = line.strip_prefix("node")?.split_once(':')?;
+            number.parse::<u32>().ok()?;
+            let node = Node(fields.trim_end());
+            node.address().map(|_| node)
+        })
+    }
+
     /// Keys in all databases: `db0:keys=5,expires=0,...`.
     pub fn keys(&self) -> u64 {
         let databases = self.0.lines().filter_map(|line| {
@@ -49,6 +62,23 @@ impl Info {
             figures.split(',').next()?.parse::<u64>().ok()
         });
         databases.fold(0, u64::saturating_add)
+    }
+}
+
+/// What a proxy tells of one of its nodes.
+#[derive(Clone, Copy)]
+pub struct Node<'i>(&'i str);
+
+impl<'i> Node<'i> {
+    /// Where it is.
+    pub fn address(self) -> Option<&'i str> {
+        self.text("addr").or(self.text("address"))
+    }
+
+    /// The value of a field.
+    pub fn text(self, name: &str) -> Option<&'i str> {
+        let mut fields = self.0.split(',').filter_map(|field| field.split_once('='));
+        fields.find(|(field, _)| *field == name).map(|(_, value)| value)
     }
 }
 
@@ -71,5 +101,19 @@ mod tests {
             "cmdstat_get:calls=5,usec=7,usec_per_call=1.40\r\ncmdstat_x:calls=?\r\n".to_owned(),
         );
         assert_eq!(info.commands().collect::<Vec<_>>(), [("get", 5, 7)]);
+    }
+
+    #[test]
+    fn nodes_have_the_fields_that_the_proxy_tells() {
+        let text = "# Nodes\r\nnodes:2\r\nnode0:addr=[::1]:6379,role=master,requests=5\r\n\
+                    node7:slots=0-100,address=h:1\r\nnode8:state=new\r\n";
+        let info = Info(text.to_owned());
+        let nodes: Vec<_> = info.nodes().collect();
+        assert_eq!(nodes.len(), 2);
+        assert_eq!(
+            (nodes[0].address(), nodes[0].text("requests")),
+            (Some("[::1]:6379"), Some("5"))
+        );
+        assert_eq!((nodes[1].address(), nodes[1].text("requests")), (Some("h:1"), None));
     }
 }

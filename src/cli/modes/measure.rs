@@ -8,6 +8,7 @@ use super::progress_bar;
 use super::walk::Walk;
 use crate::cli::connection::Connection;
 use crate::cli::failure::Failure;
+use crate::cli::format::harmless;
 use crate::cli::options::Settings;
 use crate::cli::session::Session;
 use crate::config::words::quoted;
@@ -15,6 +16,8 @@ use crate::resp::Value;
 
 /// How many keys of each type are named.
 const NAMED: usize = 5;
+/// Types told apart. Modules bring few; only an evil server has more.
+const TYPES_MAX: usize = 100;
 /// Pages between two sleeps (`-i`).
 const PAGES_PER_SLEEP: u64 = 100;
 
@@ -133,8 +136,7 @@ fn measure_page(
     let mut asked = Vec::new();
     let mut requests: Vec<Vec<&[u8]>> = Vec::new();
     for (key, key_type) in keys.iter().zip(&types) {
-        let key_type =
-            String::from_utf8_lossy(key_type.as_bytes().unwrap_or_default()).into_owned();
+        let key_type = harmless(key_type.as_bytes().unwrap_or_default()).into_owned();
         if let Some(command) = measure.command(&key_type).filter(|_| key_type != "none") {
             requests
                 .push(command.iter().map(|word| word.as_bytes()).chain([key.as_slice()]).collect());
@@ -144,6 +146,9 @@ fn measure_page(
     for ((key, key_type), reply) in asked.into_iter().zip(connection.ask_all(&requests)?) {
         match reply {
             Value::Integer(figure) => {
+                let is_new = !found.contains_key(&key_type);
+                let key_type =
+                    if is_new && found.len() >= TYPES_MAX { "other".to_owned() } else { key_type };
                 found.entry(key_type).or_default().add(u64::try_from(figure).unwrap_or(0), key);
             }
             // The policy is not LFU: no key has a counter.

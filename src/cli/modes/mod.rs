@@ -1,11 +1,14 @@
-//! What the client does beside running commands: walks over the keys, measurements, mass insertion, a filtered `MONITOR`.
+//! What the client does beside running commands: walks over the keys, measurements, mass insertion, snapshots, scripts, a filtered `MONITOR`.
 //! All of them end with Ctrl-C, and say then what they have found so far.
 
+mod eval;
 mod info;
 mod latency;
+mod latency_dist;
 mod measure;
 pub mod monitor;
 mod pipe;
+mod rdb;
 mod scan;
 mod stat;
 pub mod top;
@@ -20,14 +23,17 @@ use measure::Measure;
 
 /// Runs the mode of `settings`. Whether all went well.
 pub fn run(settings: &Settings, session: &mut Session) -> Result<bool, Failure> {
-    match settings.work {
+    match &settings.work {
         Work::Commands => Ok(true),
         Work::Pipe => pipe::run(session),
         Work::Scan => scan::run(settings, session),
         Work::BigKeys => measure::run(settings, session, Measure::Elements),
         Work::MemKeys => measure::run(settings, session, Measure::Memory),
         Work::HotKeys => measure::run(settings, session, Measure::Frequency),
-        Work::Latency { history } => latency::run(settings, session, history),
+        Work::Latency { history } => latency::run(settings, session, *history),
+        Work::LatencyDist => latency_dist::run(settings, session),
+        Work::Rdb { file, only_functions } => rdb::run(session, file, *only_functions),
+        Work::Eval(file) => eval::run(settings, session, file),
         Work::Stat => stat::run(settings, session),
     }
 }

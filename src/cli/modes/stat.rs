@@ -71,11 +71,13 @@ fn line(info: &Info, before: &mut Option<Before>, at: Instant) -> String {
     };
     *before = Some(now);
     // Only this server has it.
-    let longest_turn = info.text("longest_turn_us").map_or("-".to_owned(), |us| format!("{us} us"));
+    let longest_turn = info
+        .text("longest_turn_us")
+        .map_or("-".to_owned(), |us| format!("{} us", us.escape_default()));
     format!(
         "{:>10} {:>10} {:>8} {:>8} {rate:>13} {hit_rate:>9} {:>11} {:>12} {longest_turn:>13}",
         info.keys(),
-        info.text("used_memory_human").unwrap_or("-"),
+        info.text("used_memory_human").unwrap_or("-").escape_default().to_string(),
         info.number("connected_clients"),
         info.number("blocked_clients"),
         now.requests,

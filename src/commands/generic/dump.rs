@@ -2,14 +2,17 @@
 
 use crate::commands::{CommandError, CommandResult, Ctx};
 use crate::config::KeyspaceEvents;
+use crate::keyspace::Recency;
 use crate::persistence::rdb::{self, Encoder, Key, Problem};
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
-use crate::server::with_rdb_value;
 
 const BAD_PAYLOAD: CommandError =
     CommandError::Text("ERR DUMP payload version or checksum are wrong");
 const BAD_FORMAT: CommandError = CommandError::Text("ERR Bad data format");
+const BAD_IDLETIME: CommandError = CommandError::Text("ERR Invalid IDLETIME value, must be >= 0");
+const BAD_FREQ: CommandError =
+    CommandError::Text("ERR Invalid FREQ value, must be >= 0 and <= 255");
 const BUSY_KEY: CommandError = CommandError::Text("BUSYKEY Target key name already exists.");
 
 /// `DUMP key` -> the value as bytes, or null. O(value).
@@ -21,7 +24,7 @@ pub(super) fn dump(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let mut encoder = Encoder::new(ctx.server.config.rdbcompression);
     let database = ctx.db.database();
     let value = database.value(database.entry(slot));
-    let payload = with_rdb_value(value, |value| rdb::dump(value, &mut encoder));
+    let payload = rdb::dump(value, &mut encoder);
     ctx.reply.bulk(&payload);
     Ok(())
 }
@@ -31,8 +34,7 @@ pub(super) fn dump(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
 struct Options {
     replace: bool,
     absolute: bool,
-    idle_seconds: Option<i64>,
-    frequency: Option<i64>,
+    recency: Recency,
 }
 
 impl Options {
@@ -47,20 +49,19 @@ impl Options {
             match word.to_ascii_lowercase().as_slice() {
                 b"replace" => options.replace = true,
                 b"absttl" => options.absolute = true,
-                b"idletime" if options.frequency.is_none() && args.len() > at + 1 => {
-                    options.idle_seconds = Some(number()?).filter(|&seconds| seconds >= 0);
-                    if options.idle_seconds.is_none() {
-                        return Err(CommandError::Text("ERR Invalid IDLETIME value, must be >= 0"));
-                    }
+                b"idletime"
+                    if !matches!(options.recency, Recency::Frequency(_)) && args.len() > at + 1 =>
+                {
+                    let seconds = u64::try_from(number()?).map_err(|_| BAD_IDLETIME)?;
+                    options.recency = Recency::IdleSeconds(seconds);
                     at += 1;
                 }
-                b"freq" if options.idle_seconds.is_none() && args.len() > at + 1 => {
-                    options.frequency = Some(number()?).filter(|freq| (0..=255).contains(freq));
-                    if options.frequency.is_none() {
-                        return Err(CommandError::Text(
-                            "ERR Invalid FREQ value, must be >= 0 and <= 255",
-                        ));
-                    }
+                b"freq"
+                    if !matches!(options.recency, Recency::IdleSeconds(_))
+                        && args.len() > at + 1 =>
+                {
+                    let frequency = u8::try_from(number()?).map_err(|_| BAD_FREQ)?;
+                    options.recency = Recency::Frequency(frequency);
                     at += 1;
                 }
                 _ => return Err(CommandError::Syntax),
@@ -69,6 +70,11 @@ impl Options {
         }
         Ok(options)
     }
+}
+
+/// Whether it is one of the words that the log has anyway.
+fn is_flag(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"replace") || word.eq_ignore_ascii_case(b"absttl")
 }
 
 /// `RESTORE key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]` -> `+OK`. O(value).
@@ -100,18 +106,16 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         ctx.reply.ok();
         return Ok(());
     }
-    ctx.db.store(Key {
-        name: key.to_vec(),
-        value,
-        expire_at_ms,
-        idle_seconds: None,
-        frequency: None,
-    });
+    let recency = options.recency;
+    ctx.db.store(Key { name: key.to_vec(), value, expire_at_ms, recency });
     ctx.modified(key);
     ctx.notify(KeyspaceEvents::GENERIC, "restore", key);
     let mut buffer = itoa::Buffer::new();
     let at_ms = buffer.format(expire_at_ms.unwrap_or(0)).as_bytes();
-    ctx.propagate(&[b"RESTORE", key, at_ms, payload, b"REPLACE", b"ABSTTL"]);
+    let mut words = vec![&b"RESTORE"[..], key, at_ms, payload, b"REPLACE", b"ABSTTL"];
+    // As they came: what is not checked twice cannot differ.
+    words.extend((4..args.len()).map(|at| args.bytes(at)).filter(|word| !is_flag(word)));
+    ctx.propagate(&words);
     ctx.reply.ok();
     Ok(())
 }
@@ -174,6 +178,23 @@ mod tests {
             .run_bytes(&[b"RESTORE", b"l", b"0", &bytes])
             .is("-ERR DUMP payload version or checksum are wrong");
         redis.run("EXISTS l").is(":0");
+    }
+
+    #[test]
+    fn restore_says_when_or_how_often_the_key_was_used() {
+        let mut redis = TestServer::new();
+        redis.run("SET k v");
+        let bytes = payload(&mut redis, "k");
+        redis.run_bytes(&[b"RESTORE", b"l", b"0", &bytes, b"IDLETIME", b"1000"]).is("+OK");
+        redis.run("OBJECT IDLETIME l").is(":1000");
+        redis.run_bytes(&[b"RESTORE", b"m", b"0", &bytes, b"FREQ", b"7"]).is("+OK");
+        redis.run("OBJECT IDLETIME m").is(":0");
+        redis.run("CONFIG SET maxmemory-policy allkeys-lfu").is("+OK");
+        redis.run_bytes(&[b"RESTORE", b"n", b"0", &bytes, b"freq", b"100"]).is("+OK");
+        redis.run("OBJECT FREQ n").is(":100");
+        redis
+            .run_bytes(&[b"RESTORE", b"o", b"0", &bytes, b"FREQ", b"1", b"IDLETIME", b"1"])
+            .is("-ERR syntax error");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod dump;
 pub(super) mod expire;
 mod keys;
+mod migrate;
 mod object;
 mod scan;
 mod sort;
@@ -35,6 +36,12 @@ const SORT_STORE: KeySpec = KeySpec::Unknown {
 };
 const SORT_COMPLEXITY: &str = "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M the number of returned elements. When the elements are not sorted, complexity is O(N).";
 
+const MIGRATE_KEYS: KeySpec = KeySpec::Keyword {
+    word: "KEYS",
+    options_at: 6,
+    flags: RW.and(ACCESS).and(DELETE).and(INCOMPLETE),
+};
+
 /// The group's rows.
 pub const COMMANDS: &[Command] = &[
     command("copy", AtLeast(3), WRITE.and(DENYOOM), &[at(1, RO.and(ACCESS)), at(2, OW.and(UPDATE))], transfer::copy)
@@ -52,6 +59,21 @@ pub const COMMANDS: &[Command] = &[
             "Returns a serialized representation of the value stored at a key.",
         )
         .tips(&["nondeterministic_output"]),
+    command(
+        "migrate",
+        AtLeast(6),
+        WRITE.and(NO_MULTI),
+        &[at(3, RW.and(ACCESS).and(DELETE)), MIGRATE_KEYS],
+        migrate::migrate,
+    )
+    .docs(
+        "2.6.0",
+        "host port key|\"\" destination-db timeout [COPY] [REPLACE] [AUTH password | AUTH2 username password] [KEYS key [key ...]]",
+        "This command actually executes a DUMP+DEL in the source instance, and a RESTORE in the target instance. See the pages of these commands for time complexity. Also an O(N) data transfer between the two instances is performed.",
+        "Atomically transfers a key from one instance to another.",
+    )
+    .categories(&["dangerous"])
+    .tips(&["nondeterministic_output"]),
     command("restore", AtLeast(4), WRITE.and(DENYOOM), &[one(OW.and(UPDATE))], dump::restore)
         .docs(
             "2.6.0",

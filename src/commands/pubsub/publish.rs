@@ -8,6 +8,7 @@ use crate::server::pubsub::Kind;
 /// the channel that patterns begin with.
 pub(super) fn publish(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let receivers = ctx.server.publish(Kind::Channel, args.bytes(1), args.bytes(2));
+    ctx.propagate_message(args);
     ctx.reply.integer(receivers as i64);
     Ok(())
 }
@@ -15,6 +16,7 @@ pub(super) fn publish(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
 /// `SPUBLISH shardchannel message` -> to how many subscribers it went. O(subscribers).
 pub(super) fn spublish(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let receivers = ctx.server.publish(Kind::ShardChannel, args.bytes(1), args.bytes(2));
+    ctx.propagate_message(args);
     ctx.reply.integer(receivers as i64);
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! `MEMORY`: what takes how many bytes. Figures of the process come from its environment, those of the data from the
-//! keyspace; what a program like this one has not (a replication backlog, scripts) is 0.
+//! keyspace; what a program like this one has not (scripts) is 0.
 
 use super::container;
 use crate::commands::table::*;
@@ -124,6 +124,7 @@ struct Figures {
     peak: usize,
     startup: usize,
     resident: usize,
+    backlog: usize,
     clients: usize,
     clients_len: usize,
     keys: usize,
@@ -141,6 +142,7 @@ impl Figures {
             peak: process.allocated_peak_bytes.max(process.allocated_bytes),
             startup: ctx.server.startup_bytes.min(process.allocated_bytes),
             resident: process.resident_bytes,
+            backlog: ctx.server.replication.backlog_bytes(),
             clients: ctx.server.clients.iter().map(|client| client.memory_bytes()).sum(),
             clients_len: ctx.server.clients.len(),
             keys: databases.iter().map(|database| database.len()).sum(),
@@ -151,7 +153,7 @@ impl Figures {
     /// Bytes that are no data.
     fn overhead(&self) -> usize {
         let index: usize = self.databases.iter().map(|(_, bytes)| bytes).sum();
-        self.startup + self.clients + index
+        self.startup + self.backlog + self.clients + index
     }
 
     /// Bytes allocated since the start.
@@ -168,7 +170,7 @@ impl Figures {
         integer(reply, "peak.allocated", self.peak);
         integer(reply, "total.allocated", self.allocated);
         integer(reply, "startup.allocated", self.startup);
-        integer(reply, "replication.backlog", 0);
+        integer(reply, "replication.backlog", self.backlog);
         integer(reply, "clients.slaves", 0);
         integer(reply, "clients.normal", self.clients);
         for absent in ["cluster.links", "aof.buffer", "lua.caches", "functions.caches"] {
@@ -323,6 +325,7 @@ mod tests {
             peak,
             startup: 0,
             resident,
+            backlog: 0,
             clients: 0,
             clients_len: 0,
             keys: 0,

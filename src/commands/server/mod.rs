@@ -37,7 +37,6 @@ pub const COMMANDS: &[Command] = &[
     memory::MEMORY,
     module::MODULE,
     monitor::MONITOR,
-    process::ROLE,
     persistence::SAVE,
     process::SHUTDOWN,
     commandlog::SLOWLOG,

@@ -60,7 +60,8 @@ fn bgrewriteaof(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
     }
     durability.facts.rewrite_scheduled = true;
     durability.facts.retry_us = 0;
-    ctx.reply.simple(match durability.is_saving() {
+    let waits = durability.is_saving() || ctx.server.replication.full_sync.is_some();
+    ctx.reply.simple(match waits {
         true => "Background append only file rewriting scheduled",
         false => "Background append only file rewriting started",
     });
@@ -85,7 +86,8 @@ fn bgsave(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     }
     durability.facts.save_scheduled = true;
     durability.facts.retry_us = 0;
-    ctx.reply.simple(match durability.is_rewriting() {
+    let waits = durability.is_rewriting() || ctx.server.replication.full_sync.is_some();
+    ctx.reply.simple(match waits {
         true => "Background saving scheduled",
         false => "Background saving started",
     });
@@ -100,7 +102,7 @@ fn lastsave(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
 
 /// `SAVE` -> `+OK` when all data is in the file. O(data).
 fn save(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
-    if ctx.server.durability.snapshot.is_some() {
+    if ctx.server.durability.snapshot.is_some() || ctx.server.replication.full_sync.is_some() {
         return Err(SAVE_IN_PROGRESS);
     }
     if ctx.server.save_now(ctx.db.keyspace).is_err() {

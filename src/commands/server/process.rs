@@ -1,16 +1,10 @@
-//! The server as a process: its clock, its role, its end.
+//! The server as a process: its clock, its end.
 
 use crate::commands::table::*;
 use crate::commands::{Command, CommandError, CommandResult, Ctx};
 use crate::resp::Args;
 use crate::server::Shutdown;
 use Arity::{AtLeast, Exactly};
-
-/// The row of `ROLE`.
-pub const ROLE: Command =
-    command("role", Exactly(1), NOSCRIPT.and(LOADING).and(STALE).and(FAST), &[], role)
-        .docs("2.8.12", "", "O(1)", "Returns the replication role.")
-        .categories(&["admin", "dangerous"]);
 
 const SHUTDOWN_FLAGS: Flags =
     ADMIN.and(NOSCRIPT).and(LOADING).and(STALE).and(NO_MULTI).and(ALLOW_BUSY);
@@ -28,15 +22,6 @@ pub const TIME: Command = command("time", Exactly(1), LOADING.and(STALE).and(FAS
     .docs("2.6.0", "", "O(1)", "Returns the server time.")
     .tips(&["nondeterministic_output"]);
 
-/// `ROLE` -> `master`, replication offset, replicas. O(1).
-fn role(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
-    ctx.reply.array(3);
-    ctx.reply.bulk(b"master");
-    ctx.reply.integer(0);
-    ctx.reply.array(0);
-    Ok(())
-}
-
 /// `TIME` -> Unix seconds, and the microseconds beyond. O(1).
 fn time(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
     // Not the time of the turn: who asks for microseconds wants them.
@@ -47,7 +32,7 @@ fn time(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// What the words after `SHUTDOWN` ask for. There are no replicas to wait for, so `NOW` changes nothing.
+/// What the words after `SHUTDOWN` ask for.
 #[derive(Default)]
 struct ShutdownOptions {
     save: bool,
@@ -79,12 +64,16 @@ impl ShutdownOptions {
     }
 }
 
-/// `SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]` -> no reply: the connection ends with the process. O(1).
+/// `SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]` -> no reply: the connection ends with the process. `ABORT` -> `+OK`.
+/// O(replicas).
 fn shutdown(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let options = ShutdownOptions::parse(args)?;
     if options.abort {
-        // A shutdown is over at the end of the turn it began in: nobody can ask in between.
-        return Err(CommandError::Text("ERR No shutdown in progress."));
+        if !ctx.server.abort_shutdown(ctx.db.keyspace) {
+            return Err(CommandError::Text("ERR No shutdown in progress."));
+        }
+        ctx.reply.ok();
+        return Ok(());
     }
     let stop = Shutdown {
         save: match (options.save, options.no_save) {
@@ -93,9 +82,13 @@ fn shutdown(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
             _ => None,
         },
         force: options.force,
+        now: options.now,
     };
-    ctx.server.shut_down(ctx.db.keyspace, &stop)?;
-    ctx.server.close_after_write(ctx.token); // what it sent behind this command is not run
+    if ctx.server.shut_down(ctx.db.keyspace, &stop)? {
+        ctx.server.close_after_write(ctx.token); // what it sent behind this command is not run
+    } else {
+        ctx.server.reply_if_no_shutdown(ctx.token);
+    }
     Ok(())
 }
 
@@ -112,11 +105,6 @@ mod tests {
         redis.world.borrow_mut().now.unix_us += 42;
         redis.run("TIME").is("*2 $10 1700000000 $2 42");
         redis.run("TIME x").is("-ERR wrong number of arguments for 'time' command");
-    }
-
-    #[test]
-    fn role_is_master_without_replicas() {
-        TestServer::new().run("ROLE").is("*3 $6 master :0 *0");
     }
 
     #[test]

@@ -175,7 +175,7 @@ impl Database {
         key.clear();
         key.extend_from_slice(self.entry_in(handle).key());
         let parts = Parts { kind, encoding, expire_at_ms, access, epoch, key: &key, value };
-        self.rewrite(slot, handle, &parts);
+        self.rewrite(slot, handle, expire_at_ms.is_some(), &parts);
         self.key_scratch = key;
         self.key_scratch.shrink_to(entry::INLINE_MAX);
     }

@@ -3,17 +3,28 @@
 //!
 //! One bit of an entry says whether it is done: when a snapshot begins the database's bit is turned over, so all entries
 //! are not done, and whatever is written from then on carries the new bit. Nothing is copied and nothing is doubled.
-//! The cost is that a key is written whole where it is met, however big its value is.
+//! A small value is written whole where it is met. A big one is shared with its owner there, which takes microseconds,
+//! and written in parts.
 
 use super::Database;
 use crate::dict::Handle;
 use crate::keyspace::entry::{self, Entry};
+use crate::keyspace::shared::SharedValue;
 use crate::keyspace::value::ValueRef;
 
 /// Takes the keys of a snapshot, and keeps them as bytes until somebody comes for them.
 pub trait SnapshotSink: Send {
     /// A key as it was when the snapshot began.
     fn key(&mut self, entry: Entry<'_>, value: ValueRef<'_>);
+
+    /// The same, for a key whose value is written in parts, which `next_part` asks for: it is `value` shared.
+    fn begin_key(&mut self, entry: Entry<'_>, value: ValueRef<'_>, shared: SharedValue);
+
+    /// Writes one more part of the keys that were begun. False if there is none.
+    fn next_part(&mut self) -> bool;
+
+    /// Whether the next bytes to be taken belong to the same key as the last ones.
+    fn is_within_key(&self) -> bool;
 
     /// Bytes that were not taken yet.
     fn len(&self) -> usize;
@@ -33,6 +44,8 @@ pub(super) struct Snapshot {
     /// Where the walk is.
     cursor: u64,
     walked: bool,
+    /// Keys that are not written yet.
+    keys_left: usize,
 }
 
 impl Database {
@@ -40,8 +53,8 @@ impl Database {
     pub fn begin_snapshot(&mut self, sink: Box<dyn SnapshotSink>) {
         assert!(self.snapshot.is_none(), "one snapshot at a time");
         self.epoch = !self.epoch;
-        let walked = self.is_empty();
-        self.snapshot = Some(Box::new(Snapshot { sink, cursor: 0, walked }));
+        let (walked, keys_left) = (self.is_empty(), self.len());
+        self.snapshot = Some(Box::new(Snapshot { sink, cursor: 0, walked, keys_left }));
     }
 
     /// Whether a snapshot is being taken.
@@ -49,19 +62,36 @@ impl Database {
         self.snapshot.is_some()
     }
 
+    /// Whether a key was written in part.
+    pub fn is_within_key(&self) -> bool {
+        self.snapshot.as_ref().is_some_and(|snapshot| snapshot.sink.is_within_key())
+    }
+
+    /// Keys that the snapshot that is being taken has not written yet.
+    pub fn snapshot_keys_left(&self) -> usize {
+        self.snapshot.as_ref().map_or(0, |snapshot| snapshot.keys_left)
+    }
+
     /// Goes on with the walk until there are `bytes_max` bytes to be taken, or it has come to the end. Returns the bytes
     /// that were not taken yet, and whether the snapshot is complete with them; it is over then.
     pub fn snapshot_step(&mut self, bytes_max: usize) -> (Vec<u8>, bool) {
         let Some(mut snapshot) = self.snapshot.take() else { return (Vec::new(), true) };
         let mut due = Vec::new();
-        while !snapshot.walked && snapshot.sink.len() < bytes_max {
+        let mut complete = false;
+        while snapshot.sink.len() < bytes_max {
+            if snapshot.sink.next_part() {
+                continue;
+            }
+            if snapshot.walked {
+                complete = true;
+                break;
+            }
             due.clear();
             snapshot.cursor = self.dict.scan(snapshot.cursor, |handle| due.push(handle));
             due.iter().for_each(|&handle| self.write_once(handle, &mut snapshot));
             snapshot.walked = snapshot.cursor == 0;
         }
         let bytes = snapshot.sink.take();
-        let complete = snapshot.walked;
         if !complete {
             self.snapshot = Some(snapshot);
         }
@@ -86,7 +116,12 @@ impl Database {
     fn write_once(&mut self, handle: Handle, snapshot: &mut Snapshot) {
         let entry = self.entry_in(handle);
         if entry.epoch() != self.epoch {
-            snapshot.sink.key(entry, self.value(entry));
+            let value = self.value(entry);
+            match SharedValue::of(value) {
+                Some(shared) => snapshot.sink.begin_key(entry, value, shared),
+                None => snapshot.sink.key(entry, value),
+            }
+            snapshot.keys_left -= 1;
             entry::set_epoch(self.blocks.block_mut(handle), self.epoch);
         }
     }
@@ -118,6 +153,18 @@ mod tests {
     impl SnapshotSink for Lines {
         fn key(&mut self, entry: Entry<'_>, value: ValueRef<'_>) {
             self.0.extend(line(entry.key(), value));
+        }
+
+        fn begin_key(&mut self, entry: Entry<'_>, value: ValueRef<'_>, _: SharedValue) {
+            self.key(entry, value);
+        }
+
+        fn next_part(&mut self) -> bool {
+            false
+        }
+
+        fn is_within_key(&self) -> bool {
+            false
         }
 
         fn len(&self) -> usize {

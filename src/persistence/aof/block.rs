@@ -10,7 +10,11 @@
 //! <commands>
 //! #MR:<number>:<bytes>:<checksum, 16 hexadecimal digits>
 //! #MR:CLOSE:<number of the next block>
+//! #MR:AT:<history>:<offset>:<database>:<checksum>
 //! ```
+//!
+//! The last line is there if the file was ended in order and there were replicas: all that the log tells, and no more, is in
+//! the first so many bytes of that history of changes. It holds if nothing follows it.
 
 use std::io::Write as _;
 
@@ -35,6 +39,33 @@ pub enum Line {
     },
     /// No more blocks follow, unless there is another `OPEN`.
     Close(u64),
+    /// What the log tells is this.
+    At(Place),
+}
+
+/// A place in a history of changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// The name of the history.
+    pub replid: [u8; 40],
+    /// Bytes of it.
+    pub offset: u64,
+    /// The database that its next command is for.
+    pub db: u64,
+}
+
+impl Place {
+    fn text(&self) -> String {
+        let Self { replid, offset, db } = self;
+        format!("{}:{offset}:{db}", String::from_utf8_lossy(replid))
+    }
+
+    fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let replid = words.next()?.as_bytes().try_into().ok()?;
+        let place = Self { replid, offset: decimal(words.next()?)?, db: decimal(words.next()?)? };
+        let sum = hexadecimal(words.next()?)?;
+        (sum == checksum(0, place.text().as_bytes())).then_some(place)
+    }
 }
 
 impl Line {
@@ -51,6 +82,11 @@ impl Line {
                 write!(out, "#MR:{number}:{len}:{checksum:016x}\r\n")
             }
             Self::Close(number) => write!(out, "#MR:CLOSE:{number}\r\n"),
+            Self::At(place) => {
+                let text = place.text();
+                let sum = checksum(0, text.as_bytes());
+                write!(out, "#MR:AT:{text}:{sum:016x}\r\n")
+            }
         };
         written.expect("a vector takes all that is written to it");
     }
@@ -62,6 +98,7 @@ impl Line {
         let parsed = match words.next()? {
             "OPEN" => Self::Open(decimal(words.next()?)?),
             "CLOSE" => Self::Close(decimal(words.next()?)?),
+            "AT" => Self::At(Place::parse(&mut words)?),
             number => Self::Block {
                 number: decimal(number)?,
                 len: usize::try_from(decimal(words.next()?)?).ok()?,
@@ -94,7 +131,9 @@ mod tests {
     #[test]
     fn lines_read_back_and_fit_what_redis_reads_of_a_comment() {
         let block = Line::Block { number: u64::MAX, len: usize::MAX, checksum: u64::MAX };
-        for line in [Line::Open(7), Line::of_block(3, b"*1\r\n"), Line::Close(0), block] {
+        let place = Place { replid: [b'a'; 40], offset: u64::MAX, db: 15 };
+        let lines = [Line::Open(7), Line::of_block(3, b"*1\r\n"), Line::Close(0), block];
+        for line in lines.into_iter().chain([Line::At(place)]) {
             let mut bytes = Vec::new();
             line.write(&mut bytes);
             assert!(bytes.len() < 128 && bytes.ends_with(b"\r\n"));
@@ -114,6 +153,7 @@ mod tests {
             "#MR:1:2:0123456789abcdef:",
             "#MR:OPEN:",
             "#MR:OPEN:1:2",
+            "#MR:AT:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:1:0:0123456789abcdef",
             "#MR:99999999999999999999:2:0123456789abcdef",
         ] {
             assert_eq!(Line::parse(line.as_bytes()), None, "{line}");

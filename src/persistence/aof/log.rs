@@ -168,6 +168,11 @@ impl Log {
         }
     }
 
+    /// The offset up to which all is on the device.
+    pub fn synced(&self) -> u64 {
+        self.synced
+    }
+
     /// Whether all that was added is written and synced.
     pub fn is_synced(&self) -> bool {
         self.synced == self.added

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
 
-use super::block::{self, Line};
+use super::block::{self, Line, Place};
 use super::item::{Item, item};
 
 /// A power cut leaves whole sectors of zeros in what was not written; nobody else writes so many.
@@ -74,6 +74,8 @@ pub struct Tail {
     pub next_block: u64,
     /// We were the last to write, and have not said that we stopped: the next block continues the count.
     pub open: bool,
+    /// What the log tells, if it was ended in order and nobody has written since.
+    pub place: Option<Place>,
 }
 
 /// Reads one file, which is fed in pieces of any size.
@@ -95,6 +97,8 @@ pub struct Reader {
     /// Blocks with checksums are expected.
     checked: bool,
     next_block: u64,
+    /// The last line said that all before it is this.
+    place: Option<Place>,
     /// A block at what may be the end of the file is not what was written.
     suspect: Option<Damage>,
 }
@@ -150,9 +154,11 @@ impl Reader {
         }
         let commands =
             self.waiting.iter().flat_map(|run| &self.buffer[run.clone()]).copied().collect();
+        let torn = self.parsed < self.buffer.len();
         let tail = Tail {
             sound_end: self.at(self.parsed),
-            torn: self.parsed < self.buffer.len(),
+            torn,
+            place: self.place.filter(|_| !torn),
             in_transaction,
             next_block: self.next_block,
             open: self.checked,
@@ -164,6 +170,7 @@ impl Reader {
         if let Some(damage) = self.suspect {
             return Err(damage); // it was not the end of the file
         }
+        self.place = None;
         match item {
             Item::Command { end, name } => self.note_command(end, name),
             Item::Comment { end } => self.note_comment(end)?,
@@ -220,6 +227,7 @@ impl Reader {
                 self.checked = false;
                 self.next_block = number;
             }
+            Some(Line::At(place)) => self.place = Some(place),
             Some(Line::Block { number, len, checksum }) => {
                 self.check_block(start, number, len, checksum)?;
                 if self.suspect.is_some() {
@@ -367,6 +375,7 @@ mod tests {
                 in_transaction: false,
                 next_block: 13,
                 open: true,
+                place: None,
             };
             assert_eq!(tail, expected);
         }
@@ -489,5 +498,21 @@ mod tests {
         assert_eq!(read(without_line, 1000).unwrap().1.sound_end, sound_end as u64);
         bytes.extend(block(14, &["SET later 1"]));
         assert_eq!(read(&bytes, 1000), Err(Damage::Checksum { offset: sound_end as u64 }));
+    }
+
+    #[test]
+    fn a_place_holds_only_at_the_very_end() {
+        let place = Place { replid: [b'a'; 40], offset: 7, db: 1 };
+        let mut bytes = file();
+        Line::Close(13).write(&mut bytes);
+        Line::At(place).write(&mut bytes);
+        assert_eq!(read(&bytes, 100).unwrap().1.place, Some(place));
+        for more in [&b"#a comment of others\r\n"[..], &command("SET a 1"), b"*1\r\n$4"] {
+            let bytes = [&bytes, more].concat();
+            assert_eq!(read(&bytes, 100).unwrap().1.place, None);
+        }
+        let flipped = bytes.len() - 30;
+        bytes[flipped] ^= 1;
+        assert!(read(&bytes, 100).is_err());
     }
 }

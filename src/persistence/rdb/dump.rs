@@ -4,7 +4,8 @@ use super::checksum::Checksum;
 use super::format::{ValueType, Version};
 use super::input::{Input, Stop};
 use super::read_value::ValueReader;
-use super::{Encoder, Error, Format, Limits, Problem, Value, ValueRef, ValueWriter};
+use super::{Encoder, Error, Format, Limits, Problem, Value, ValueWriter};
+use crate::keyspace::ValueRef;
 
 /// Version and checksum.
 const FOOTER: usize = 2 + 8;

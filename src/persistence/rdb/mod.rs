@@ -35,13 +35,14 @@ pub use error::{Error, Problem};
 pub use format::{Family, Format, Version};
 pub use reader::{Event, Key, Reader};
 pub use write_value::ValueWriter;
-pub use writer::{KeyWriter, Recency, Writer};
+pub use writer::{KeyWriter, Writer};
 
-use crate::types::hash::{Hash, HashLimits, HashRef};
+use crate::keyspace::{StringValue, ValueRef};
+use crate::types::hash::{Hash, HashLimits};
 use crate::types::limits::PackedLimits;
-use crate::types::list::{List, ListRef, NodeLimit};
-use crate::types::set::{Set, SetLimits, SetRef};
-use crate::types::sorted_set::{SortedSet, SortedSetRef};
+use crate::types::list::{List, NodeLimit};
+use crate::types::set::{Set, SetLimits};
+use crate::types::sorted_set::SortedSet;
 use crate::types::table::HashKey;
 
 /// A value that was read.
@@ -59,38 +60,16 @@ pub enum Value {
     Hash(Hash),
 }
 
-/// A value to be written, whoever keeps it.
-#[derive(Clone, Copy, Debug)]
-pub enum ValueRef<'a> {
-    /// A string; that of an integer in decimal form.
-    String(&'a [u8]),
-    /// A list.
-    List(ListRef<'a>),
-    /// A set.
-    Set(SetRef<'a>),
-    /// A sorted set.
-    SortedSet(SortedSetRef<'a>),
-    /// A hash.
-    Hash(HashRef<'a>),
-}
-
 impl Value {
     /// To write it.
     pub fn as_ref(&self) -> ValueRef<'_> {
         match self {
-            Self::String(bytes) => ValueRef::String(bytes),
+            Self::String(bytes) => ValueRef::String(StringValue::Bytes(bytes)),
             Self::List(list) => ValueRef::List(list.view()),
             Self::Set(set) => ValueRef::Set(set.as_ref()),
             Self::SortedSet(set) => ValueRef::SortedSet(set.as_ref()),
             Self::Hash(hash) => ValueRef::Hash(hash.as_ref()),
         }
-    }
-}
-
-impl ValueRef<'_> {
-    /// Whether it is a hash with an expire time on a field, which not every [`Format`] can hold.
-    pub fn has_field_expiry(self) -> bool {
-        matches!(self, Self::Hash(hash) if hash.next_expiry_ms().is_some())
     }
 }
 

@@ -7,6 +7,7 @@ use super::format::{self, Family, ValueType, Version};
 use super::input::{Input, Stop};
 use super::read_value::ValueReader;
 use super::{Error, Limits, Problem, Value};
+use crate::keyspace::Recency;
 
 /// Bytes that a file begins with, version included.
 const MAGIC_BYTES: usize = 9;
@@ -72,18 +73,15 @@ pub struct Key {
     pub value: Value,
     /// When it expires, in Unix milliseconds; `None` = never. It may have passed.
     pub expire_at_ms: Option<i64>,
-    /// Seconds since its last access, if the file says so.
-    pub idle_seconds: Option<u64>,
-    /// Its access frequency, if the file says so.
-    pub frequency: Option<u8>,
+    /// How long ago or how often it was used, if the file says so.
+    pub recency: Recency,
 }
 
 /// What the next key has beside its name and value.
 #[derive(Clone, Copy, Default, Debug)]
 struct Attributes {
     expire_at_ms: Option<i64>,
-    idle_seconds: Option<u64>,
-    frequency: Option<u8>,
+    recency: Recency,
 }
 
 /// Where in the file the next byte is.
@@ -249,9 +247,8 @@ impl Reader {
         let Some(value) = result? else { return Ok(None) };
         let name = std::mem::take(name);
         self.state = State::Records;
-        let Attributes { expire_at_ms, idle_seconds, frequency } =
-            std::mem::take(&mut self.attributes);
-        let key = Key { name, value, expire_at_ms, idle_seconds, frequency };
+        let Attributes { expire_at_ms, recency } = std::mem::take(&mut self.attributes);
+        let key = Key { name, value, expire_at_ms, recency };
         Ok(Some(Step::Event(Event::Key(key))))
     }
 
@@ -328,11 +325,11 @@ fn read_record(
             return Ok(Step::Silent);
         }
         format::IDLE => {
-            attributes.idle_seconds = Some(input.length()?);
+            attributes.recency = Recency::IdleSeconds(input.length()?);
             return Ok(Step::Silent);
         }
         format::FREQ => {
-            attributes.frequency = Some(input.byte()?);
+            attributes.recency = Recency::Frequency(input.byte()?);
             return Ok(Step::Silent);
         }
         format::SELECT_DB => Event::SelectDb(input.length()?),

@@ -6,6 +6,7 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 
 use super::*;
+use crate::keyspace::Recency;
 use crate::types::hash::FieldExpiry;
 use crate::types::limits::PackedLimits;
 use crate::types::list::End;
@@ -40,7 +41,7 @@ enum Content {
 
 fn content(value: &Value) -> Content {
     match value.as_ref() {
-        ValueRef::String(bytes) => Content::String(bytes.to_vec()),
+        ValueRef::String(string) => Content::String(string.to_vec()),
         ValueRef::List(list) => Content::List(list.iter().map(|e| e.to_vec()).collect()),
         ValueRef::Set(set) => {
             let members: BTreeSet<_> = set.iter().map(|member| member.to_vec()).collect();
@@ -132,6 +133,14 @@ fn contents() -> impl Strategy<Value = Content> {
 }
 
 /// A file with these values under the keys `0`, `1` and so on, written in steps of `step` bytes.
+fn recency(number: usize) -> Recency {
+    match number % 3 {
+        0 => Recency::Unknown,
+        1 => Recency::IdleSeconds(1000),
+        _ => Recency::Frequency(5),
+    }
+}
+
 fn file(format: Format, values: &[Value], step: usize) -> Vec<u8> {
     let (mut writer, mut out) = (Writer::new(format, true, true), Vec::new());
     writer.begin(&mut out);
@@ -140,13 +149,9 @@ fn file(format: Format, values: &[Value], step: usize) -> Vec<u8> {
     writer.select_db(&mut out, 3, values.len() as u64, 1);
     for (number, value) in values.iter().enumerate() {
         let expire_at_ms = (number % 2 == 1).then_some(NOW_MS + number as i64);
-        let recency = match number % 3 {
-            0 => Recency::Unknown,
-            1 => Recency::IdleSeconds(1000),
-            _ => Recency::Frequency(5),
-        };
         let (name, value) = (number.to_string(), value.as_ref());
-        let mut key = writer.begin_key(&mut out, name.as_bytes(), value, expire_at_ms, recency);
+        let mut key =
+            writer.begin_key(&mut out, name.as_bytes(), value, expire_at_ms, recency(number));
         while !writer.step(&mut out, &mut key, value, step) {}
     }
     writer.end(&mut out);
@@ -247,8 +252,7 @@ proptest! {
             prop_assert_eq!(content(&key.value), expected);
             prop_assert_eq!(key.name, number.to_string().into_bytes());
             prop_assert_eq!(key.expire_at_ms, (number % 2 == 1).then_some(NOW_MS + number as i64));
-            prop_assert_eq!(key.idle_seconds, (number % 3 == 1).then_some(1000));
-            prop_assert_eq!(key.frequency, (number % 3 == 2).then_some(5));
+            prop_assert_eq!(key.recency, recency(number));
         }
     }
 }

@@ -3,9 +3,9 @@
 //! Packed forms are copied as they are, where the format has them. What is no packed form is the number of its elements,
 //! then the elements: a table's as a scan gives them, a sorted set's from the highest score down, as Redis does.
 
-use super::ValueRef;
 use super::encoder::{Encoder, length};
 use super::format::{FieldForm, Format, node, type_number};
+use crate::keyspace::{Piece, ValueRef};
 use crate::types::hash::{Field, HashRef};
 use crate::types::list::{Block, ListRef};
 use crate::types::listpack;
@@ -126,10 +126,39 @@ impl ValueWriter {
         true
     }
 
+    /// Writes what stands before the pieces of a big value, and how many there are. [`write_piece`](Self::write_piece)
+    /// writes them.
+    pub fn write_head(&self, value: ValueRef<'_>, out: &mut Vec<u8>) {
+        match (value, self.layout) {
+            (ValueRef::String(string), _) => length(out, string.len() as u64),
+            (_, Layout::Fields(form)) => self.write_count(value, form, out),
+            _ => self.write_count(value, FieldForm::Plain, out),
+        }
+    }
+
+    /// Writes a piece of a big value.
+    pub fn write_piece(&self, piece: Piece<'_>, encoder: &mut Encoder, out: &mut Vec<u8>) {
+        match piece {
+            Piece::Text(bytes) => out.extend_from_slice(bytes),
+            Piece::Block(block) => write_node(block, encoder, out),
+            Piece::Member(member) => encoder.string(out, member),
+            Piece::Scored(member, score) => {
+                encoder.string(out, member);
+                out.extend_from_slice(&score.to_le_bytes());
+            }
+            Piece::Field(field) => match self.layout {
+                Layout::Fields(form) => self.write_field(&field, form, encoder, out),
+                _ => unreachable!("a big hash is written field by field"),
+            },
+        }
+    }
+
     fn write_at_once(&self, value: ValueRef<'_>, encoder: &mut Encoder, out: &mut Vec<u8>) {
         match value {
-            ValueRef::String(bytes)
-            | ValueRef::Set(SetRef::Intset(bytes) | SetRef::Packed(bytes))
+            ValueRef::String(string) => {
+                encoder.string(out, string.bytes(&mut itoa::Buffer::new()));
+            }
+            ValueRef::Set(SetRef::Intset(bytes) | SetRef::Packed(bytes))
             | ValueRef::SortedSet(SortedSetRef::Packed(bytes))
             | ValueRef::Hash(HashRef::Packed(bytes)) => encoder.string(out, bytes),
             ValueRef::Hash(hash @ HashRef::PackedEx(_)) if self.layout == Layout::Pairs => {
@@ -170,18 +199,27 @@ impl ValueWriter {
         out: &mut Vec<u8>,
     ) -> Option<u64> {
         let next = hash.scan(cursor, LONG_AGO_MS, |field| {
-            if form == FieldForm::BeforeRelative {
-                let relative = field
-                    .expire_at_ms
-                    .map_or(0, |at_ms| at_ms.saturating_sub(self.earliest_ms) + 1);
-                length(out, relative.unsigned_abs());
-            }
-            write_pair(&field, encoder, out);
-            if form == FieldForm::Behind {
-                out.extend_from_slice(&field.expire_at_ms.unwrap_or(NEVER).to_le_bytes());
-            }
+            self.write_field(&field, form, encoder, out);
         });
         (next != 0).then_some(next)
+    }
+
+    fn write_field(
+        &self,
+        field: &Field<'_>,
+        form: FieldForm,
+        encoder: &mut Encoder,
+        out: &mut Vec<u8>,
+    ) {
+        if form == FieldForm::BeforeRelative {
+            let relative =
+                field.expire_at_ms.map_or(0, |at_ms| at_ms.saturating_sub(self.earliest_ms) + 1);
+            length(out, relative.unsigned_abs());
+        }
+        write_pair(field, encoder, out);
+        if form == FieldForm::Behind {
+            out.extend_from_slice(&field.expire_at_ms.unwrap_or(NEVER).to_le_bytes());
+        }
     }
 }
 
@@ -215,15 +253,19 @@ fn write_nodes(
         if out.len() >= out_max {
             return Some(reached);
         }
-        let (kind, bytes) = match block {
-            Block::Packed(bytes) => (node::PACKED, bytes),
-            Block::Plain(text) => (node::PLAIN, text),
-        };
-        length(out, kind);
-        encoder.string(out, bytes);
+        write_node(block, encoder, out);
         reached += 1;
     }
     None
+}
+
+fn write_node(block: Block<'_>, encoder: &mut Encoder, out: &mut Vec<u8>) {
+    let (kind, bytes) = match block {
+        Block::Packed(bytes) => (node::PACKED, bytes),
+        Block::Plain(text) => (node::PLAIN, text),
+    };
+    length(out, kind);
+    encoder.string(out, bytes);
 }
 
 /// Writes the members of one step of a scan. Returns the next cursor.

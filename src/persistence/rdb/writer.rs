@@ -2,19 +2,8 @@
 
 use super::checksum::Checksum;
 use super::encoder::{Encoder, length};
-use super::{Format, ValueRef, ValueWriter, format};
-
-/// How long ago or how often a key was used, for files that are to keep it.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Recency {
-    /// Not written.
-    #[default]
-    Unknown,
-    /// Seconds since the last access, under an LRU policy.
-    IdleSeconds(u64),
-    /// Access frequency, under an LFU policy.
-    Frequency(u8),
-}
+use super::{Format, ValueWriter, format};
+use crate::keyspace::{Piece, Recency, ValueRef};
 
 /// Writes a file: [`begin`](Self::begin), then databases with their keys, then [`end`](Self::end). Each call adds to
 /// `out`, which nobody else may add to.
@@ -125,6 +114,16 @@ impl Writer {
             encoder.string(out, name);
         });
         KeyWriter(writer)
+    }
+
+    /// Writes what stands before the pieces of a big value, for a key that was begun: [`piece`](Self::piece) writes them.
+    pub fn head(&mut self, out: &mut Vec<u8>, key: &KeyWriter, value: ValueRef<'_>) {
+        self.write(out, |_, out| key.0.write_head(value, out));
+    }
+
+    /// Writes a piece of a key's value.
+    pub fn piece(&mut self, out: &mut Vec<u8>, key: &KeyWriter, piece: Piece<'_>) {
+        self.write(out, |encoder, out| key.0.write_piece(piece, encoder, out));
     }
 
     /// Writes about `bytes_max` more of a key's value, which must be what it was when the key was begun. Returns

@@ -109,22 +109,38 @@ impl State {
         }
     }
 
-    /// Ends a client's wait for keys. Returns whether it waited for any.
+    /// Ends a client's wait for keys or acknowledgements. Returns whether it waited for any.
     pub fn unblock_client(&mut self, token: Token, how: Unblock) -> bool {
-        let Some(waiting) = self.stop_waiting(token) else { return false };
+        let Some(waiting) = self.stop_waiting(token) else { return self.unblock_acks(token, how) };
+        let outcome = match how {
+            Unblock::Timeout => Ok(&Reply::null_array as &dyn Fn(&mut Reply)),
+            Unblock::Error(text) => Err(CommandError::Text(text)),
+        };
+        self.end_wait(token, waiting.command, waiting.spent_ns, outcome);
+        true
+    }
+
+    /// A command that has waited, and has taken `spent_ns`, is answered.
+    pub(super) fn end_wait(
+        &mut self,
+        token: Token,
+        id: CommandId,
+        spent_ns: u64,
+        outcome: Result<&dyn Fn(&mut Reply), CommandError>,
+    ) {
         let mut reply = Reply::new(self.clients.get(token).protocol);
-        let (id, latency) = (waiting.command, self.config.latency_tracking);
-        self.stats.count_calls(id, 1, waiting.spent_ns, latency);
-        match how {
-            Unblock::Timeout => reply.null_array(),
-            Unblock::Error(text) => {
-                let error = CommandError::Text(text);
+        let latency = self.config.latency_tracking;
+        self.stats.count_calls(id, 1, spent_ns, latency);
+        match outcome {
+            Ok(write) => write(&mut reply),
+            Err(error) => {
                 self.stats.count_error(&error);
                 self.stats.command(id).failed_calls += 1;
                 error.reply(&mut reply);
             }
         }
         let client = self.clients.get_mut(token);
+        client.blocked = None;
         if client.reply_mode == ReplyMode::On {
             client.output.extend(&reply.output.to_vec());
             self.write_later(token);
@@ -132,7 +148,6 @@ impl State {
             client.end_reply_skip();
         }
         self.continue_input(token);
-        true
     }
 }
 
@@ -177,7 +192,14 @@ impl Server {
             self.state.track_before_request(token, &mut reply);
         }
         let (start, written) = (reply.output.mark(), reply.output.len());
-        let call = Call { token, id: command, args: &args, looked_up: None, ready_key: Some(key) };
+        let call = Call {
+            token,
+            id: command,
+            command: self.state.registry.get(command).command,
+            args: &args,
+            looked_up: None,
+            ready_key: Some(key),
+        };
         Self::run_handler(&mut self.keyspace, &mut self.state, &call, &mut reply);
         let reply_bytes = reply.output.len() - written;
         if self.state.clients.get(token).blocked == Some(Blocked::Keys) {

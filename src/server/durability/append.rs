@@ -5,9 +5,11 @@
 
 use crate::config::value::AppendFsync;
 use crate::log::Level;
+use crate::persistence::aof::Log;
 use crate::persistence::aof::block::Line;
 use crate::persistence::aof::log::{Failure, Finished, Step, WriteFailed};
 use crate::persistence::disk::Done;
+use crate::server::replication::Position;
 use crate::server::{Server, State};
 
 /// Errors that repeat are told this often.
@@ -30,7 +32,11 @@ impl Server {
         match done {
             Done::Log(finished) => self.state.log_job_ended(finished),
             Done::Files(number, result) => self.files_job_ended(number, result),
-            Done::Resolved(..) => {} // whoever has asked is gone
+            // A replica's numbers are random, so that no two who ask have the same.
+            Done::Resolved(number, addresses) if self.state.migrations.has_asked(number) => {
+                self.state.target_resolved(number, addresses);
+            }
+            Done::Resolved(number, addresses) => self.state.master_resolved(number, addresses),
         }
     }
 }
@@ -72,13 +78,21 @@ impl State {
         self.watch_slow_sync(now_us);
     }
 
-    /// The effects so far are a block of the log.
-    pub(super) fn add_effects_to_log(&mut self) {
-        let Some(log) = &mut self.durability.log else { return };
-        if self.effects.is_empty() {
+    /// The effects so far are a block of the log, and a part of the stream.
+    pub(in crate::server) fn add_effects_to_log(&mut self) {
+        if self.effects.is_empty() || !self.has_effect_readers() {
             return;
         }
-        let effects = self.effects.take();
+        let unlogged = self.effects.take_unlogged();
+        let mut effects = self.effects.take();
+        self.feed_effects(&effects);
+        let Some(log) = &mut self.durability.log else { return self.effects.recycle(effects) };
+        for range in unlogged.into_iter().rev() {
+            effects.drain(range);
+        }
+        if effects.is_empty() {
+            return self.effects.recycle(effects);
+        }
         let now_s = self.now.unix_us / 1_000_000;
         if self.config.aof_timestamp_enabled && self.durability.timestamp_s != now_s {
             self.durability.timestamp_s = now_s;
@@ -87,6 +101,13 @@ impl State {
             log.add(&effects);
         }
         self.effects.recycle(effects);
+    }
+
+    /// The offset of the log after all that was executed so far; 0 if there is no log.
+    pub fn log_offset(&mut self) -> u64 {
+        self.effects.settle();
+        self.add_effects_to_log();
+        self.durability.log.as_ref().map_or(0, Log::added)
     }
 
     /// Returns when all that was added is on the device.
@@ -128,11 +149,21 @@ impl State {
         }
     }
 
-    /// Ends the log: whoever writes to its file next may be another program.
-    pub fn close_log(&mut self) -> Result<(), String> {
+    /// The same after a command has panicked: what it may have done is left out, all before it is in.
+    pub fn sync_log_after_panic(&mut self) -> Result<(), String> {
+        self.effects.forget_running();
+        self.sync_log()
+    }
+
+    /// Ends the log: whoever writes to its file next may be another program. `position`: where in a history of changes it
+    /// ends, if that is known.
+    pub fn close_log(&mut self, position: Option<Position>) -> Result<(), String> {
         self.sync_log()?;
         let Some(log) = &mut self.durability.log else { return Ok(()) };
         log.write_line(Line::Close(log.next_block()));
+        if let Some(position) = position {
+            log.write_line(Line::At(position.into()));
+        }
         if let Err(message) = self.sync_log() {
             if let Some(log) = &mut self.durability.log {
                 log.write_line(Line::Open(log.next_block()));
@@ -141,7 +172,7 @@ impl State {
         }
         self.release_replies(u64::MAX);
         self.durability.log = None;
-        self.effects.on = false;
+        self.apply_effect_readers();
         Ok(())
     }
 
@@ -159,10 +190,10 @@ impl State {
                 self.durability.facts.retry_us = 0;
             }
             (false, true) => {
-                if let Err(message) = self.close_log() {
+                if let Err(message) = self.close_log(None) {
                     self.log(Level::Warning, format_args!("{message}"));
                     self.durability.log = None;
-                    self.effects.on = false;
+                    self.apply_effect_readers();
                 }
             }
             _ => {}

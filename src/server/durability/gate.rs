@@ -37,6 +37,9 @@ impl State {
     pub(super) fn hold_replies(&mut self, offset: u64) {
         for &token in &self.actions.write {
             let Some(client) = self.clients.find_mut(token) else { continue };
+            if client.is_replica() {
+                continue; // the stream has a gate of its own
+            }
             let mark = client.output.mark();
             if client.held_to == Some(mark) || client.output.is_empty() {
                 continue; // nothing was added since the last gate

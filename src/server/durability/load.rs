@@ -7,14 +7,16 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
-use super::load_snapshot::{Target, is_snapshot};
+use super::load_snapshot::{Target, is_snapshot, store_events};
 use crate::commands::Ctx;
 use crate::keyspace::{Candidate, Keyspace};
 use crate::log::Level;
 use crate::net::{Peer, Token};
+use crate::persistence::aof::block::Place;
 use crate::persistence::aof::{Damage, Reader, Tail};
 use crate::persistence::rdb;
 use crate::resp::{Args, Batch, Limits, Protocol, Reply, RequestParser};
+use crate::server::replication::Position;
 use crate::server::{Blocked, Server, State};
 
 /// Bytes read from a file at a time.
@@ -42,12 +44,16 @@ impl Source {
 }
 
 /// How the last file ended.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub(super) struct Ending {
     /// Where its sound part ends.
     pub sound_end: u64,
     /// The number of the next block.
     pub next_block: u64,
+    /// A file before it whose end was cut off, and where its sound part ends.
+    pub torn_before: Option<(String, u64)>,
+    /// Where in a history of changes all that was loaded is.
+    pub place: Option<Place>,
 }
 
 /// A load that is running.
@@ -74,6 +80,13 @@ pub struct Loading {
     refused: u64,
     /// Who is answered when all is loaded.
     waiting: Option<(Token, u64)>,
+}
+
+impl Loading {
+    /// Bytes that the data took where the snapshot was written, if it says so.
+    pub fn rdb_used_bytes(&self) -> u64 {
+        self.target.used_bytes
+    }
 }
 
 impl Server {
@@ -137,8 +150,7 @@ impl Server {
             return self.run_what_is_sound(loading);
         };
         reader.feed(bytes);
-        let ended = self
-            .store_events(&mut reader, &mut loading.target)
+        let ended = store_events(&mut self.keyspace, &mut reader, &mut loading.target)
             .map_err(|error| bad_snapshot(loading, &error))?;
         if ended {
             loading.reader.feed(reader.rest());
@@ -169,12 +181,25 @@ impl Server {
         let reader = std::mem::take(&mut loading.reader);
         let (commands, tail) = reader.finish().map_err(|damage| damaged(damage, loading))?;
         self.run_commands(&commands, loading)?;
+        // Each file begins in the first database.
+        self.state.clients.get_mut(loading.token).db = 0;
         let source = loading.sources.pop_front().expect("it was read from");
+        if tail.open && !source.is_incr && !tail.torn {
+            return Err(format!(
+                "Unexpected end of file reading the append only file {}: it was written whole, and its end is missing",
+                source.name
+            ));
+        }
         if tail.torn {
-            self.state.note_torn_tail(&source, tail, loading.sources.is_empty())?;
+            // The next file is made before this one is synced, and gets its first byte afterwards.
+            let none_follows = loading.sources.iter().all(|later| later.len == 0);
+            self.state.note_torn_tail(&source, tail, none_follows)?;
+            loading.ending.torn_before = Some((source.name.clone(), tail.sound_end));
         }
         if source.is_incr {
-            loading.ending = Ending { sound_end: tail.sound_end, next_block: tail.next_block };
+            loading.ending.sound_end = tail.sound_end;
+            loading.ending.next_block = tail.next_block;
+            loading.ending.place = tail.place;
         }
         Ok(())
     }
@@ -192,9 +217,13 @@ impl Server {
             self.look_ahead(loading.token, &batch, rest);
             for request in 0..batch.len() {
                 let args = batch.args(request, rest);
-                let candidate = self.ahead.request(request).candidate;
-                loading.refused +=
-                    u64::from(!self.replay(loading.token, &args, candidate, &mut reply)?);
+                let candidate = self.ahead.candidate(request);
+                loading.refused += u64::from(!self.replay(
+                    loading.token,
+                    &args,
+                    candidate.as_ref(),
+                    &mut reply,
+                )?);
                 reply.output.truncate(start);
             }
             if parsed.consumed == 0 {
@@ -210,7 +239,7 @@ impl Server {
         &mut self,
         token: Token,
         args: &Args<'_>,
-        candidate: Option<Candidate>,
+        candidate: Option<&Candidate>,
         reply: &mut Reply,
     ) -> Result<bool, String> {
         let Self { keyspace, state, .. } = self;
@@ -246,7 +275,6 @@ impl Server {
     fn all_loaded(&mut self, loading: &Loading) {
         self.state.clients.remove(loading.token);
         self.state.durability.facts.keys_loaded = loading.target.keys;
-        let ending = loading.ending;
         let elapsed_us = self.state.environment.now().monotonic_us - loading.started.monotonic_us;
         let keys: usize = self.keyspace.databases().iter().map(|database| database.len()).sum();
         self.state.log(
@@ -266,7 +294,8 @@ impl Server {
                 ),
             );
         }
-        match self.state.finish_loading(&mut self.keyspace, ending) {
+        self.state.note_place(loading);
+        match self.state.finish_loading(&mut self.keyspace, &loading.ending) {
             Ok(()) => self.state.reply_that_loaded(loading),
             Err(message) => self.state.cannot_start(&message),
         }
@@ -304,14 +333,14 @@ impl State {
     pub(super) fn finish_loading(
         &mut self,
         keyspace: &mut Keyspace,
-        ending: Ending,
+        ending: &Ending,
     ) -> Result<(), String> {
         keyspace.loading = false;
         keyspace.set_now_ms(self.now.unix_ms());
         self.durability.loading = None;
         self.dirty = 0;
         self.effects.forget_command();
-        self.effects.on = self.durability.log.is_some();
+        self.apply_effect_readers();
         if self.durability.started {
             return Ok(()); // a reload
         }
@@ -319,7 +348,8 @@ impl State {
         if self.config.appendonly {
             let is_new = self.durability.manifest.files().next().is_none();
             let has_keys = keyspace.databases().iter().any(|database| !database.is_empty());
-            self.open_log(&ending)?;
+            self.open_log(ending)?;
+            self.remove_leftovers();
             self.note_base_len();
             // What came from a snapshot is not in the log yet.
             self.durability.facts.rewrite_scheduled = is_new && has_keys;
@@ -338,6 +368,19 @@ impl State {
         }
     }
 
+    /// At the start: the data that was loaded may be that of a known place in a history. A base and the changes after it
+    /// are so only by the last line of the changes.
+    fn note_place(&mut self, loading: &Loading) {
+        let from_log = self.config.appendonly && self.durability.manifest.files().next().is_some();
+        let position = match from_log {
+            true => loading.ending.place.and_then(|place| Position::try_from(place).ok()),
+            false => loading.target.position(),
+        };
+        if let Some(position) = position.filter(|_| !self.durability.started) {
+            self.restore_position(position);
+        }
+    }
+
     fn reply_that_loaded(&mut self, loading: &Loading) {
         let Some((token, id)) = loading.waiting else { return };
         if let Some(client) = self.clients.find_mut(token).filter(|client| client.id == id) {
@@ -349,8 +392,13 @@ impl State {
     }
 
     /// The file ends with something that was cut off: it is left out, where that is allowed.
-    fn note_torn_tail(&mut self, source: &Source, tail: Tail, is_last: bool) -> Result<(), String> {
-        if !self.config.aof_load_truncated || !is_last || !source.is_incr {
+    fn note_torn_tail(
+        &mut self,
+        source: &Source,
+        tail: Tail,
+        none_follows: bool,
+    ) -> Result<(), String> {
+        if !self.config.aof_load_truncated || !none_follows || !source.is_incr {
             return Err(format!(
                 "Unexpected end of file reading the append only file {}. You can: 1) Make a backup of your AOF file, then use ./redis-check-aof --fix <filename.manifest>. 2) Alternatively you can set the 'aof-load-truncated' configuration option to yes and restart the server.",
                 source.name

@@ -4,9 +4,9 @@ use bytes::Bytes;
 
 use crate::keyspace::{Expiry, Keyspace, NewString};
 use crate::persistence::rdb::{Event, Key, Limits, Reader, Value};
-use crate::server::{Server, State};
-use crate::types::limits::PackedLimits;
-use crate::types::list::NodeLimit;
+use crate::resp::number::parse_i64;
+use crate::server::State;
+use crate::server::replication::{Position, ReplId};
 
 /// Strings from here on keep the memory they were read into.
 const SHARED_LEN_MIN: usize = 1024;
@@ -19,16 +19,12 @@ pub(super) fn is_snapshot(bytes: &[u8]) -> bool {
 impl State {
     /// What decides the form of collections that are read.
     pub fn rdb_limits(&self, keyspace: &Keyspace) -> Limits {
-        let config = &self.config;
-        let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        let packed =
-            |entries, value| PackedLimits { entries: size(entries), value_bytes: size(value) };
         Limits {
-            list: NodeLimit::new(i64::from(config.list_max_listpack_size)),
-            set_intset_entries: size(config.set_max_intset_entries),
-            set: packed(config.set_max_listpack_entries, config.set_max_listpack_value),
-            sorted_set: packed(config.zset_max_listpack_entries, config.zset_max_listpack_value),
-            hash: packed(config.hash_max_listpack_entries, config.hash_max_listpack_value),
+            list: self.list_limit(),
+            set_intset_entries: self.set_intset_entries(),
+            set: self.set_packed(),
+            sorted_set: self.zset_packed(),
+            hash: self.hash_packed(),
             hash_key: keyspace.hash_key(),
             now_ms: self.now.unix_ms(),
         }
@@ -42,50 +38,75 @@ impl State {
 
 /// Where keys of a snapshot go.
 #[derive(Default)]
-pub(super) struct Target {
+pub struct Target {
     db: usize,
     /// Keys that were stored.
     pub keys: u64,
+    /// What the snapshot says of the memory that the data took where it was written.
+    pub used_bytes: u64,
+    /// What it says of its place in a history.
+    replid: Option<ReplId>,
+    offset: Option<u64>,
+    stream_db: Option<usize>,
 }
 
-impl Server {
-    /// Stores what the reader gives out. Returns whether the snapshot has ended. The error is for the log.
-    pub(super) fn store_events(
-        &mut self,
-        reader: &mut Reader,
-        target: &mut Target,
-    ) -> Result<bool, String> {
-        loop {
-            let event = reader.next_event().map_err(|error| error.to_string())?;
-            match event {
-                None => return Ok(false),
-                Some(Event::End { .. }) => return Ok(true),
-                Some(Event::SelectDb(db)) => target.db = self.database_of(db)?,
-                Some(Event::Key(key)) => {
-                    target.keys += 1;
-                    self.keyspace.db(target.db).store(key);
-                }
-                Some(Event::Function(_)) => {
-                    return Err("it holds functions, which this server does not support".into());
-                }
-                // Hints, and facts about who wrote it.
-                Some(_) => {}
-            }
+impl Target {
+    /// The snapshot says something about itself.
+    fn note(&mut self, name: &[u8], value: &[u8]) {
+        let number = || parse_i64(value).and_then(|number| u64::try_from(number).ok());
+        match name {
+            b"used-mem" => self.used_bytes = number().unwrap_or(0),
+            b"repl-id" => self.replid = ReplId::parse(value),
+            b"repl-offset" => self.offset = number(),
+            b"repl-stream-db" => self.stream_db = number().and_then(|db| usize::try_from(db).ok()),
+            _ => {}
         }
     }
 
-    fn database_of(&self, db: u64) -> Result<usize, String> {
-        let count = self.keyspace.databases_len();
-        usize::try_from(db).ok().filter(|&db| db < count).ok_or_else(|| {
-            format!("FATAL: Data file was created with a Redis server configured to handle more than {count} databases. Exiting")
-        })
+    /// Where in a history the data is, if the snapshot says it.
+    pub fn position(&self) -> Option<Position> {
+        let (replid, offset) = (self.replid?, self.offset?);
+        Some(Position { replid, offset, db: self.stream_db.unwrap_or(0) })
     }
+}
+
+/// Stores in `keyspace` what the reader gives out. Returns whether the snapshot has ended. The error is for the log.
+pub fn store_events(
+    keyspace: &mut Keyspace,
+    reader: &mut Reader,
+    target: &mut Target,
+) -> Result<bool, String> {
+    loop {
+        let event = reader.next_event().map_err(|error| error.to_string())?;
+        match event {
+            None => return Ok(false),
+            Some(Event::End { .. }) => return Ok(true),
+            Some(Event::SelectDb(db)) => target.db = database_of(keyspace, db)?,
+            Some(Event::Key(key)) => {
+                target.keys += 1;
+                keyspace.db(target.db).store(key);
+            }
+            Some(Event::Aux { name, value }) => target.note(&name, &value),
+            Some(Event::Function(_)) => {
+                return Err("it holds functions, which this server does not support".into());
+            }
+            // Hints, and facts about who wrote it.
+            Some(_) => {}
+        }
+    }
+}
+
+fn database_of(keyspace: &Keyspace, db: u64) -> Result<usize, String> {
+    let count = keyspace.databases_len();
+    usize::try_from(db).ok().filter(|&db| db < count).ok_or_else(|| {
+        format!("FATAL: Data file was created with a Redis server configured to handle more than {count} databases. Exiting")
+    })
 }
 
 impl crate::keyspace::Db<'_> {
     /// Stores a key that was read.
     pub fn store(&mut self, key: Key) {
-        let Key { name, value, expire_at_ms, .. } = key;
+        let Key { name, value, expire_at_ms, recency } = key;
         let expiry = expire_at_ms.map_or(Expiry::Clear, Expiry::At);
         match value {
             Value::String(bytes) if bytes.len() >= SHARED_LEN_MIN => {
@@ -97,5 +118,6 @@ impl crate::keyspace::Db<'_> {
             Value::SortedSet(sorted_set) => self.set_collection(&name, sorted_set, expiry),
             Value::Hash(hash) => self.set_collection(&name, hash, expiry),
         }
+        self.recall(&name, recency);
     }
 }

@@ -5,16 +5,25 @@
 //! | `gate` | replies wait for the log |
 //! | `append` | the effects of a turn go into the log; what happens when the disk fails |
 //! | `start` | opens the files of the log, or makes them |
+//! | `leftovers` | files that a crash has left |
 //! | `load` | reads them back, a part a turn |
 //! | `load_snapshot` | keys of a snapshot, into the keyspace |
 //! | `snapshot` | `BGSAVE`, `SAVE` and the base file of a rewritten log |
 //! | `schedule` | when it is time for a snapshot, and what came of the last ones |
-//! | `sink` | keys of the keyspace, as records of a snapshot |
+//! | `replace` | a log of other data begins |
+//! | `sink` | keys of a snapshot that wait to be written |
+//! | `rdb_records`, `command_records` | keys of a snapshot, as RDB records, as commands |
+//! | `frame` | records, as a file |
 
 mod append;
+mod command_records;
+mod frame;
 mod gate;
+mod leftovers;
 mod load;
 mod load_snapshot;
+mod rdb_records;
+mod replace;
 mod schedule;
 mod sink;
 mod snapshot;
@@ -25,9 +34,12 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub(in crate::server) use frame::Frame;
 pub use load::Loading;
+pub use load_snapshot::{Target, store_events};
+pub(in crate::server) use rdb_records::RdbRecords;
 pub use schedule::SnapshotFacts;
-pub use sink::with_rdb_value;
+pub(in crate::server) use sink::RecordSink;
 pub use snapshot::{Purpose, Snapshot};
 
 use crate::persistence::aof::{Log, Manifest};
@@ -69,9 +81,14 @@ pub struct Durability {
 
 impl Durability {
     /// A number for the next snapshot; none has 0.
-    fn next_snapshot(&mut self) -> u64 {
+    pub(in crate::server) fn next_snapshot(&mut self) -> u64 {
         self.snapshots_begun += 1;
         self.snapshots_begun
+    }
+
+    /// Whether the log has failed for good, and nothing more is answered.
+    pub(in crate::server) fn is_over(&self) -> bool {
+        self.is_over
     }
 
     /// Whether a save is running in the background.

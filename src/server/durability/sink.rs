@@ -1,36 +1,94 @@
-//! Keys of a snapshot as RDB records.
+//! Keys of a snapshot as records, of whatever form, kept until the walk takes them.
+//!
+//! While a big key is being written in parts, the records of keys that change meanwhile wait behind it.
 
-use crate::keyspace::{Database, Entry, SnapshotSink, ValueRef};
-use crate::persistence::rdb::{self, Format, Recency, Writer};
+use std::collections::VecDeque;
 
-/// The records of one database.
-pub(super) struct RdbSink {
-    writer: Writer,
-    out: Vec<u8>,
-    db: usize,
-    keys: usize,
-    expiring: usize,
+use crate::keyspace::{Entry, Piece, SharedValue, SnapshotSink, ValueRef};
+
+/// A form of records. Each call adds to `out`.
+pub(in crate::server) trait Records: Send {
+    /// What it has to know of a key while it writes the parts.
+    type Key: Send;
+
+    /// The records that follow are of its database.
+    fn select(&mut self, out: &mut Vec<u8>);
+
+    /// A key with its value.
+    fn key(&mut self, out: &mut Vec<u8>, entry: Entry<'_>, value: ValueRef<'_>);
+
+    /// A key whose value will come in pieces. Nothing is written yet.
+    fn prepare(&mut self, entry: Entry<'_>, value: ValueRef<'_>) -> Self::Key;
+
+    /// What stands before the pieces.
+    fn begin(&mut self, out: &mut Vec<u8>, key: &mut Self::Key);
+
+    /// A piece.
+    fn piece(&mut self, out: &mut Vec<u8>, key: &mut Self::Key, piece: Piece<'_>);
+
+    /// What stands behind the pieces.
+    fn end(&mut self, out: &mut Vec<u8>, key: Self::Key);
 }
 
-impl RdbSink {
-    pub fn new(db: usize, database: &Database, format: Format, compresses: bool) -> Self {
-        // The checksum is over all databases: whoever puts the records together makes it.
-        let writer = Writer::new(format, compresses, false);
-        let (keys, expiring) = (database.len(), database.keys_with_expiry());
-        Self { writer, out: Vec::new(), db, keys, expiring }
+/// The records of one database.
+pub(in crate::server) struct RecordSink<R: Records> {
+    records: R,
+    out: Vec<u8>,
+    /// Whether it was said which database the records are of.
+    selected: bool,
+    /// Keys whose values are written in parts, in this order.
+    big: VecDeque<(R::Key, SharedValue)>,
+    /// The first of these was begun.
+    within_key: bool,
+    /// Records that wait until it is complete.
+    later: Vec<u8>,
+}
+
+impl<R: Records> RecordSink<R> {
+    pub fn new(records: R) -> Self {
+        let (out, later, big) = (Vec::new(), Vec::new(), VecDeque::new());
+        Self { records, out, selected: false, big, within_key: false, later }
+    }
+
+    fn select(&mut self) {
+        if !std::mem::replace(&mut self.selected, true) {
+            self.records.select(&mut self.out);
+        }
     }
 }
 
-impl SnapshotSink for RdbSink {
+impl<R: Records> SnapshotSink for RecordSink<R> {
     fn key(&mut self, entry: Entry<'_>, value: ValueRef<'_>) {
-        if self.out.is_empty() {
-            let (keys, expiring) = (self.keys as u64, self.expiring as u64);
-            self.writer.select_db(&mut self.out, self.db as u64, keys, expiring);
+        if self.within_key {
+            return self.records.key(&mut self.later, entry, value);
         }
-        with_rdb_value(value, |value| {
-            let expire_at_ms = entry.expire_at_ms();
-            self.writer.key(&mut self.out, entry.key(), value, expire_at_ms, Recency::Unknown);
-        });
+        self.select();
+        self.records.key(&mut self.out, entry, value);
+    }
+
+    fn begin_key(&mut self, entry: Entry<'_>, value: ValueRef<'_>, shared: SharedValue) {
+        self.big.push_back((self.records.prepare(entry, value), shared));
+    }
+
+    fn next_part(&mut self) -> bool {
+        let Some((mut key, mut value)) = self.big.pop_front() else { return false };
+        self.select();
+        let Self { records, out, .. } = self;
+        if !std::mem::replace(&mut self.within_key, true) {
+            records.begin(out, &mut key);
+        }
+        if value.next(|piece| records.piece(out, &mut key, piece)) {
+            self.big.push_front((key, value));
+            return true;
+        }
+        records.end(out, key);
+        self.within_key = false;
+        out.append(&mut self.later);
+        true
+    }
+
+    fn is_within_key(&self) -> bool {
+        self.within_key
     }
 
     fn len(&self) -> usize {
@@ -38,19 +96,8 @@ impl SnapshotSink for RdbSink {
     }
 
     fn take(&mut self) -> Vec<u8> {
+        // Between these bytes and the next ones there may be some of another database, unless they are of one key.
+        self.selected = self.within_key;
         std::mem::take(&mut self.out)
-    }
-}
-
-/// Calls `use_it` with a value in the words of the RDB codec.
-pub fn with_rdb_value<R>(value: ValueRef<'_>, use_it: impl FnOnce(rdb::ValueRef<'_>) -> R) -> R {
-    match value {
-        ValueRef::String(string) => {
-            use_it(rdb::ValueRef::String(string.bytes(&mut itoa::Buffer::new())))
-        }
-        ValueRef::List(list) => use_it(rdb::ValueRef::List(list)),
-        ValueRef::Set(set) => use_it(rdb::ValueRef::Set(set)),
-        ValueRef::SortedSet(sorted_set) => use_it(rdb::ValueRef::SortedSet(sorted_set)),
-        ValueRef::Hash(hash) => use_it(rdb::ValueRef::Hash(hash)),
     }
 }

@@ -12,9 +12,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::sink::RdbSink;
+use super::command_records::CommandRecords;
+use super::frame::Frame;
+use super::rdb_records::RdbRecords;
+use super::sink::RecordSink;
 use super::{LogPaths, SharedDisk};
-use crate::keyspace::Keyspace;
+use crate::keyspace::{AccessPolicy, Keyspace};
 use crate::log::Level;
 use crate::persistence::aof::Manifest;
 use crate::persistence::aof::manifest::LogFile;
@@ -57,7 +60,7 @@ pub struct Snapshot {
     /// What it is for.
     pub purpose: Purpose,
     phase: Phase,
-    writer: Writer,
+    frame: Frame,
     file: Option<Arc<dyn DiskFile>>,
     temporary: PathBuf,
     /// A write has failed: the file must not get its name.
@@ -71,10 +74,17 @@ pub struct Snapshot {
     /// The files of the log when it is done.
     manifest: Manifest,
     history: Vec<String>,
+    /// When the log last told how far it is.
+    told_us: u64,
 }
 
-/// Time before a failed snapshot is tried again.
+/// How often the log tells how far the walk is.
+const PROGRESS_EVERY_US: u64 = 5_000_000;
+/// Time before a failed snapshot is tried again; it doubles with each rewrite that fails, because each leaves a file of
+/// changes behind that the next one that works removes.
 const RETRY_US: u64 = 5_000_000;
+/// The longest such time.
+const RETRY_US_MAX: u64 = 3_600_000_000;
 
 impl Server {
     /// Begins a save in the background.
@@ -115,7 +125,7 @@ impl Server {
             number,
             purpose: Purpose::Rewrite,
             phase: Phase::Preparing,
-            writer: state.rdb_writer(Format::Redis10),
+            frame: Frame::Commands { next_block: 0 }, // none of it is written
             file: None,
             temporary: paths.temporary_base(),
             broken: Arc::default(),
@@ -124,6 +134,7 @@ impl Server {
             dirty: state.dirty,
             manifest,
             history: Vec::new(),
+            told_us: state.now.monotonic_us,
         }));
         let job = move || {
             let file = disk.create(&incr_path)?;
@@ -167,7 +178,11 @@ impl Server {
         kept: Option<LogFile>,
     ) -> io::Result<()> {
         let number = old.next_base();
-        let name = Manifest::base_name(&self.state.config.appendfilename, number, true);
+        let name = Manifest::base_name(
+            &self.state.config.appendfilename,
+            number,
+            self.state.config.aof_use_rdb_preamble,
+        );
         let base = Some(LogFile { name, number });
         let names = old.files().map(|(_, file)| file.name.clone());
         let kept_name = kept.as_ref().map(|file| file.name.clone());
@@ -186,23 +201,17 @@ impl Server {
         let Self { keyspace, state, .. } = self;
         let number = state.durability.next_snapshot();
         let file = state.environment.disk().create(&temporary)?;
-        // Expire times of fields are worth more than that Redis 7.0 can read the file.
-        let format = match keyspace.has_field_expiry() {
-            true => Format::Redis12,
-            false => Format::Redis10,
+        let mut frame = match purpose == Purpose::Rewrite && !state.config.aof_use_rdb_preamble {
+            true => state.begin_commands(keyspace),
+            false => state.begin_records(keyspace),
         };
-        let compresses = state.config.rdbcompression;
-        keyspace.begin_snapshot(|db, database| {
-            Box::new(RdbSink::new(db, database, format, compresses))
-        });
-        let mut writer = state.rdb_writer(format);
         let mut head = Vec::new();
-        state.write_head(&mut writer, purpose, &mut head);
+        state.write_head(&mut frame, Some(purpose), &mut head);
         let mut snapshot = Snapshot {
             number,
             purpose,
             phase: Phase::Walking,
-            writer,
+            frame,
             file: Some(file),
             temporary,
             broken: Arc::default(),
@@ -211,6 +220,7 @@ impl Server {
             dirty: state.dirty,
             manifest,
             history,
+            told_us: state.now.monotonic_us,
         };
         snapshot.append(state, head);
         state.durability.snapshot = Some(Box::new(snapshot));
@@ -225,8 +235,9 @@ impl Server {
         let keeps_up = snapshot.in_flight.iter().sum::<usize>() < IN_FLIGHT_BYTES_MAX;
         match snapshot.phase {
             Phase::Walking if keeps_up => {
+                self.tell_walked(&mut snapshot);
                 let (records, complete) = self.keyspace.snapshot_step(STEP_BYTES);
-                let bytes = snapshot.writer.records(records);
+                let bytes = snapshot.frame.records(records);
                 if complete {
                     snapshot.finish(&mut self.state, bytes);
                 } else if !bytes.is_empty() {
@@ -244,6 +255,17 @@ impl Server {
         self.state.durability.snapshot = Some(snapshot);
     }
 
+    fn tell_walked(&mut self, snapshot: &mut Snapshot) {
+        let now_us = self.state.now.monotonic_us;
+        if now_us.saturating_sub(snapshot.told_us) < PROGRESS_EVERY_US {
+            return;
+        }
+        snapshot.told_us = now_us;
+        let (done, keys) = self.keyspace.snapshot_progress();
+        let percent = done * 100 / keys.max(1);
+        self.state.log(Level::Notice, format_args!("Writing: {done} of {keys} keys ({percent}%)"));
+    }
+
     /// Whether the snapshot has something to do without an event.
     pub(in crate::server) fn snapshot_has_work(&self) -> bool {
         self.state.durability.snapshot.as_ref().is_some_and(|snapshot| match snapshot.phase {
@@ -255,6 +277,9 @@ impl Server {
 
     /// A job on the files of a snapshot has ended.
     pub(super) fn files_job_ended(&mut self, number: u64, result: io::Result<()>) {
+        if self.sync_write_ended(number, &result) {
+            return;
+        }
         let is_it = |snapshot: &mut Box<Snapshot>| snapshot.number == number;
         let Some(mut snapshot) = self.state.durability.snapshot.take_if(is_it) else { return };
         snapshot.in_flight.pop_front();
@@ -287,7 +312,10 @@ impl Server {
 
     fn begin_scheduled(&mut self) {
         let durability = &self.state.durability;
-        if durability.loading.is_some() || self.state.now.monotonic_us < durability.facts.retry_us {
+        if durability.loading.is_some()
+            || self.state.replication.full_sync.is_some()
+            || self.state.now.monotonic_us < durability.facts.retry_us
+        {
             return;
         }
         if self.state.durability.facts.rewrite_scheduled {
@@ -303,6 +331,12 @@ impl Server {
 }
 
 impl Snapshot {
+    /// Has it lead to nothing.
+    pub(super) fn fail(&mut self) {
+        self.broken.store(true, Ordering::Relaxed);
+        self.phase = Phase::Failed;
+    }
+
     fn append(&mut self, state: &mut State, bytes: Vec<u8>) {
         let Some(file) = self.file.clone() else { return };
         self.in_flight.push_back(bytes.len());
@@ -319,7 +353,7 @@ impl Snapshot {
 
     /// Has the rest written, and the file get its name when all is on the device.
     fn finish(&mut self, state: &mut State, mut bytes: Vec<u8>) {
-        self.writer.end(&mut bytes);
+        self.frame.end(&mut bytes);
         self.append(state, bytes);
         self.phase = Phase::Finishing;
         let Some(file) = self.file.clone() else { return };
@@ -397,23 +431,19 @@ impl State {
 
     /// All data as a snapshot. No other may be running.
     pub fn snapshot_bytes(&mut self, keyspace: &mut Keyspace) -> Vec<u8> {
-        let format = if keyspace.has_field_expiry() { Format::Redis12 } else { Format::Redis10 };
-        let compresses = self.config.rdbcompression;
-        keyspace.begin_snapshot(|db, database| {
-            Box::new(RdbSink::new(db, database, format, compresses))
-        });
-        let mut writer = self.rdb_writer(format);
+        let mut frame = self.begin_records(keyspace);
         let mut bytes = Vec::new();
-        self.write_head(&mut writer, Purpose::Save, &mut bytes);
+        self.write_head(&mut frame, Some(Purpose::Save), &mut bytes);
         let (records, complete) = keyspace.snapshot_step(usize::MAX);
         debug_assert!(complete, "a walk without a limit comes to the end");
-        bytes.extend(writer.records(records));
-        writer.end(&mut bytes);
+        bytes.extend(frame.records(records));
+        frame.end(&mut bytes);
         bytes
     }
 
     /// Gives up the snapshot that is being taken, if there is one.
     pub fn abort_snapshot(&mut self, keyspace: &mut Keyspace) {
+        self.abort_full_sync(keyspace);
         let Some(snapshot) = self.durability.snapshot.take() else { return };
         snapshot.broken.store(true, Ordering::Relaxed);
         let mut in_flight = snapshot.in_flight.len();
@@ -430,24 +460,64 @@ impl State {
         let _ = self.environment.disk().remove(&snapshot.temporary);
     }
 
-    fn rdb_writer(&self, format: Format) -> Writer {
-        Writer::new(format, self.config.rdbcompression, self.config.rdbchecksum)
+    /// Begins a snapshot as RDB records. None may be running.
+    pub(super) fn begin_records(&self, keyspace: &mut Keyspace) -> Frame {
+        // Expire times of fields are worth more than that Redis 7.0 can read the file.
+        let format = match keyspace.has_field_expiry() {
+            true => Format::Redis12,
+            false => Format::Redis10,
+        };
+        let (config, access) = (&self.config, self.snapshot_access(keyspace));
+        keyspace.begin_snapshot(|db, database| {
+            let compresses = config.rdbcompression;
+            Box::new(RecordSink::new(RdbRecords::new(db, database, format, compresses, access)))
+        });
+        Frame::Rdb(Writer::new(format, config.rdbcompression, config.rdbchecksum))
     }
 
-    fn write_head(&mut self, writer: &mut Writer, purpose: Purpose, out: &mut Vec<u8>) {
-        writer.begin(out);
+    /// How the access clocks go into a snapshot, if they do.
+    pub(in crate::server) fn snapshot_access(
+        &self,
+        keyspace: &Keyspace,
+    ) -> Option<(AccessPolicy, i64)> {
+        let policy = self.config.maxmemory_policy;
+        let keeps_access = policy.is_lru() || policy.is_lfu();
+        keeps_access.then(|| (keyspace.policy, keyspace.wall_ms()))
+    }
+
+    /// Begins a snapshot as commands. None may be running.
+    fn begin_commands(&self, keyspace: &mut Keyspace) -> Frame {
+        keyspace.begin_snapshot(|db, _| Box::new(RecordSink::new(CommandRecords::new(db))));
+        Frame::Commands { next_block: 0 }
+    }
+
+    /// Writes what a snapshot says about itself; `None`: it is for replicas. While there is a stream, it says where in it
+    /// it is.
+    pub(in crate::server) fn write_head(
+        &mut self,
+        frame: &mut Frame,
+        purpose: Option<Purpose>,
+        out: &mut Vec<u8>,
+    ) {
         let seconds = (self.now.unix_us / 1_000_000).to_string();
         let used = self.environment.allocated_bytes().to_string();
-        let base: &[u8] = if purpose == Purpose::Rewrite { b"1" } else { b"0" };
-        for (name, value) in [
+        let position = self.stream_position().map(|position| {
+            (position.replid, position.offset.to_string(), position.db.to_string())
+        });
+        let base: &[u8] = if purpose == Some(Purpose::Rewrite) { b"1" } else { b"0" };
+        let mut facts = vec![
             (&b"redis-ver"[..], REDIS_VERSION.as_bytes()),
             (b"redis-bits", b"64"),
             (b"ctime", seconds.as_bytes()),
             (b"used-mem", used.as_bytes()),
-            (b"aof-base", base),
-        ] {
-            writer.aux(out, name, value);
+        ];
+        if let Some((replid, offset, db)) = &position {
+            facts.push((b"repl-stream-db", db.as_bytes()));
+            facts.push((b"repl-id", replid.as_bytes()));
+            facts.push((b"repl-offset", offset.as_bytes()));
         }
+        facts.push((b"aof-base", base));
+        frame.begin(out, facts);
     }
 
     /// Where the snapshot is.
@@ -523,7 +593,8 @@ impl State {
         );
         let facts = &mut self.durability.facts;
         facts.rewrite_ok = false;
+        let doublings = u32::try_from(facts.rewrite_failures).unwrap_or(u32::MAX).min(20);
         facts.rewrite_failures += 1;
-        facts.retry_us = self.now.monotonic_us + RETRY_US;
+        facts.retry_us = self.now.monotonic_us + (RETRY_US << doublings).min(RETRY_US_MAX);
     }
 }

@@ -23,7 +23,7 @@ impl Server {
             self.state.source_of_snapshot().into_iter().collect()
         };
         if sources.is_empty() {
-            return self.state.finish_loading(&mut self.keyspace, Ending::default());
+            return self.state.finish_loading(&mut self.keyspace, &Ending::default());
         }
         self.state.begin_loading(&mut self.keyspace, sources);
         Ok(())
@@ -122,15 +122,19 @@ impl State {
     /// Opens the log for what will come: after the last file that was loaded, if it can go on there.
     pub(super) fn open_log(&mut self, ending: &Ending) -> Result<(), String> {
         let (paths, disk) = (self.log_paths(), self.environment.disk());
-        let opened = match self.durability.manifest.incr.last().map(|file| file.name.clone()) {
+        let last = self.durability.manifest.incr.last().map(|file| file.name.clone());
+        let torn_before =
+            ending.torn_before.as_ref().filter(|(name, _)| Some(name) != last.as_ref());
+        let cut = torn_before.map_or(Ok(()), |(name, len)| cut_file(&*disk, &paths, name, *len));
+        let opened = cut.and_then(|()| match last {
             Some(name) => continue_file(&disk, &paths, &name, ending),
             None => self.first_file(&disk, &paths),
-        };
+        });
         let (file, len) = opened.map_err(|error| {
             format!("Can't open the append-only file: {}", crate::net::os_text(&error))
         })?;
         self.durability.log = Some(Log::new(file, len, ending.next_block, self.config.appendfsync));
-        self.effects.on = true;
+        self.apply_effect_readers();
         self.effects.forget_selected();
         Ok(())
     }
@@ -140,7 +144,7 @@ impl State {
         let mut log = Log::new(file, 0, 0, self.config.appendfsync);
         log.write_line(Line::Open(0));
         self.durability.log = Some(log);
-        self.effects.on = true;
+        self.apply_effect_readers();
     }
 
     /// Bytes in the files of the log: what a rewrite is measured by.
@@ -182,6 +186,13 @@ pub(super) fn create_file(
     let file = disk.create(&paths.file(name))?;
     let len = write_open_line(&*file, 0, next_block)?;
     Ok((file, len))
+}
+
+/// Cuts a file that another one follows, before anything is written to that.
+fn cut_file(disk: &dyn disk::Disk, paths: &LogPaths, name: &str, len: u64) -> std::io::Result<()> {
+    let file = disk.open(&paths.file(name))?;
+    file.truncate(len)?;
+    disk::sync(&*file)
 }
 
 fn continue_file(

@@ -9,8 +9,6 @@ use crate::keyspace::Database;
 use crate::server::pubsub::Kind;
 use crate::server::{Pause, PauseKind, TurnWork};
 
-/// The name of no replication stream.
-const NO_REPLID: &str = "0000000000000000000000000000000000000000";
 /// Keys looked at to tell the mean TTL of a database.
 const TTL_SAMPLES: usize = 32;
 
@@ -69,7 +67,11 @@ pub(super) fn stats(view: &View<'_>, text: &mut Text) {
         ("instantaneous_output_repl_kbps", &"0.00"),
         ("rejected_connections", &stats.rejected_connections),
     ]);
-    text.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
+    text.fields(&[
+        ("sync_full", &stats.sync_full),
+        ("sync_partial_ok", &stats.sync_partial_ok),
+        ("sync_partial_err", &stats.sync_partial_err),
+    ]);
     keys_found_and_gone(view, text);
     for (name, kind) in [
         ("pubsub_channels", Kind::Channel),
@@ -87,7 +89,7 @@ pub(super) fn stats(view: &View<'_>, text: &mut Text) {
     text.field("tracking_total_keys", tracking.keys());
     text.field("tracking_total_items", tracking.items());
     text.field("tracking_total_prefixes", tracking.prefixes());
-    text.zeros(&["unexpected_error_replies"]);
+    text.field("unexpected_error_replies", stats.unexpected_error_replies);
     text.field("total_error_replies", stats.error_replies);
     text.zeros(&["dump_payload_sanitizations"]);
     work_of_the_loop(view, text);
@@ -169,22 +171,6 @@ fn turn_work(view: &View<'_>, work: &TurnWork) -> String {
         work.writes,
         work.bytes_written,
     )
-}
-
-pub(super) fn replication(view: &View<'_>, text: &mut Text) {
-    text.fields(&[
-        ("role", &"master"),
-        ("connected_slaves", &0),
-        ("master_failover_state", &"no-failover"),
-        ("master_replid", &view.state.replid),
-        ("master_replid2", &NO_REPLID),
-        ("master_repl_offset", &0),
-        ("second_repl_offset", &-1),
-        ("repl_backlog_active", &0),
-        ("repl_backlog_size", &view.state.config.repl_backlog_size),
-        ("repl_backlog_first_byte_offset", &0),
-        ("repl_backlog_histlen", &0),
-    ]);
 }
 
 /// `db0:keys=1,expires=0,avg_ttl=0`
@@ -287,7 +273,7 @@ mod tests {
     #[test]
     fn a_replid_has_40_digits() {
         let mut redis = TestServer::new();
-        let replid = redis.server.state.replid.clone();
+        let replid = redis.server.state.replication.history.replid.to_string();
         assert!(replid.len() == 40 && replid.bytes().all(|byte| byte.is_ascii_hexdigit()));
         has(&mut redis, "replication", "role:master");
         has(&mut redis, "replication", &format!("master_replid:{replid}"));

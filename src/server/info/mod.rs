@@ -8,6 +8,8 @@ mod commands;
 mod counters;
 mod persistence;
 mod process;
+mod replica;
+mod replication;
 pub mod text;
 
 use super::{ProcessFacts, State};
@@ -57,7 +59,7 @@ const SECTIONS: [Section; 13] = [
     section("Memory", "memory", process::memory),
     section("Persistence", "persistence", persistence::persistence),
     section("Stats", "stats", counters::stats),
-    section("Replication", "replication", counters::replication),
+    section("Replication", "replication", replication::replication),
     section("CPU", "cpu", process::cpu),
     section("Modules", "modules", |_, _| {}),
     on_request("Commandstats", "commandstats", commands::commandstats),

@@ -63,9 +63,11 @@ pub(super) fn memory(view: &View<'_>, text: &mut Text) {
     let indexes: usize = view.keyspace.databases().iter().map(|db| db.index_bytes()).sum();
     let overhead = startup + clients + indexes;
     let dataset = used.saturating_sub(overhead);
+    let log_buffer = view.state.durability.log.as_ref().map_or(0, |log| log.unwritten());
     let net = used.saturating_sub(startup).max(1);
     text.bytes("used_memory", used);
     text.bytes("used_memory_rss", process.resident_bytes);
+    let backlog = view.state.replication.backlog_bytes();
     text.bytes("used_memory_peak", process.allocated_peak_bytes);
     let peak_percent = 100.0 * ratio(used, process.allocated_peak_bytes);
     text.fields(&[
@@ -85,12 +87,12 @@ pub(super) fn memory(view: &View<'_>, text: &mut Text) {
         ("mem_fragmentation_ratio", &format_args!("{:.2}", ratio(process.resident_bytes, used))),
         ("mem_fragmentation_bytes", &fragmentation),
         ("mem_not_counted_for_evict", &0),
-        ("mem_replication_backlog", &0),
-        ("mem_total_replication_buffers", &0),
+        ("mem_replication_backlog", &backlog),
+        ("mem_total_replication_buffers", &backlog),
         ("mem_clients_slaves", &0),
         ("mem_clients_normal", &clients),
         ("mem_cluster_links", &0),
-        ("mem_aof_buffer", &0),
+        ("mem_aof_buffer", &log_buffer),
         ("mem_allocator", &ALLOCATOR),
         ("active_defrag_running", &0),
         ("lazyfree_pending_objects", &view.discarding),

@@ -50,11 +50,7 @@ impl State {
         if client.closing {
             return;
         }
-        if let Some(buffer) = self.spare_buffers.pop()
-            && let Some(unused) = client.output.lend_buffer(buffer)
-        {
-            self.spare_buffers.push(unused);
-        }
+        self.spare_buffers.lend_to(&mut client.output);
         let first = match client.protocol {
             Protocol::Resp2 => b'*',
             Protocol::Resp3 => b'>',
@@ -71,9 +67,7 @@ impl State {
         let client = self.clients.get_mut(token);
         if !client.output.is_empty() {
             reply.output.append(&mut client.output);
-            if let Some(buffer) = client.output.take_buffer() {
-                self.keep_buffer(buffer);
-            }
+            self.spare_buffers.take_from(&mut client.output);
         }
     }
 }

@@ -6,7 +6,7 @@
 //! Flags: 1 = there is an expire time, in Unix milliseconds.
 
 use super::field::{Field, FieldExpiry};
-use crate::dict::Slot;
+use crate::dict::{SharedBlocks, Slot};
 use crate::types::listpack::Element;
 use crate::types::table::{HashKey, Record, Sweep, Table, len_size, read_len, write_len};
 
@@ -70,8 +70,9 @@ fn write(block: &mut [u8], name: &[u8], value: &[u8], expire_at_ms: Option<i64>)
     block[at..at + value.len()].copy_from_slice(value);
 }
 
+/// The field of a block that [`FieldTable::share`] gave.
 #[inline]
-fn read(block: &[u8]) -> Field<'_> {
+pub fn read(block: &[u8]) -> Field<'_> {
     let layout = layout(block);
     Field {
         name: Element::Str(&block[layout.name..layout.value]),
@@ -98,12 +99,18 @@ impl FieldTable {
         self.fields.len()
     }
 
-    pub(super) fn expiring(&self) -> usize {
-        self.expiring
+    /// The fields as they are now, to be read while the hash goes on changing. O(pages).
+    pub fn share(&self) -> SharedBlocks {
+        self.fields.share()
     }
 
-    pub(super) fn memory_bytes(&self) -> usize {
+    /// Heap memory. O(1).
+    pub fn memory_bytes(&self) -> usize {
         self.fields.memory_bytes()
+    }
+
+    pub(super) fn expiring(&self) -> usize {
+        self.expiring
     }
 
     #[inline]

@@ -32,7 +32,7 @@ impl Chain {
 
     /// Adds an element at the right that is a node of its own.
     pub(super) fn append_plain(&mut self, text: Vec<u8>) {
-        self.push_node(End::Right, Node::Plain(text.into_boxed_slice()));
+        self.push_node(End::Right, Node::Plain(text.into()));
     }
 
     /// Number of elements. O(1).
@@ -63,7 +63,7 @@ impl Chain {
     }
 
     /// The nodes from number `index` on as they are stored.
-    pub(super) fn blocks_from(&self, index: usize) -> impl Iterator<Item = Block<'_>> {
+    pub fn blocks_from(&self, index: usize) -> impl Iterator<Item = Block<'_>> {
         self.0.iter_from(index).map(Node::block)
     }
 

@@ -1,6 +1,7 @@
 //! A node of a chain: a listpack, or one big element without one.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::{Block, End};
 use crate::types::listpack::{self, Deque, Element, Encoded, Listpack, Needle};
@@ -10,8 +11,8 @@ use crate::types::listpack::{self, Deque, Element, Encoded, Listpack, Needle};
 pub(super) enum Node {
     /// Elements in a listpack; at least one, between edits.
     Packed(Deque),
-    /// One element that would fill a listpack alone.
-    Plain(Box<[u8]>),
+    /// One element that would fill a listpack alone. Shared, so that a copy of the node costs nothing.
+    Plain(Arc<[u8]>),
 }
 
 impl Node {

@@ -2,8 +2,11 @@
 //!
 //! So the ends are reached in O(1), an index is found by adding up chunks and then nodes, and nothing larger than the
 //! deque of chunks is ever moved or allocated: a list of 10 million short elements has about 200 chunks.
+//!
+//! A copy of a list shares the chunks, and a chunk that is shared is copied when it changes: up to about 1 MiB at a time.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::End;
 use super::node::Node;
@@ -21,7 +24,7 @@ pub(super) struct Nodes {
 /// Some nodes in a row; at least one.
 #[derive(Clone, Debug, Default)]
 struct Chunk {
-    nodes: VecDeque<Node>,
+    nodes: Arc<VecDeque<Node>>,
     elements: usize,
 }
 
@@ -34,7 +37,12 @@ pub(super) struct NodeAt {
 
 impl Chunk {
     fn of(nodes: VecDeque<Node>) -> Self {
-        Self { elements: nodes.iter().map(Node::len).sum::<usize>(), nodes }
+        Self { elements: nodes.iter().map(Node::len).sum::<usize>(), nodes: Arc::new(nodes) }
+    }
+
+    #[inline]
+    fn nodes_mut(&mut self) -> &mut VecDeque<Node> {
+        Arc::make_mut(&mut self.nodes)
     }
 }
 
@@ -100,7 +108,7 @@ impl Nodes {
 
     /// All nodes.
     pub fn iter(&self) -> impl Iterator<Item = &Node> {
-        self.chunks.iter().flat_map(|chunk| &chunk.nodes)
+        self.chunks.iter().flat_map(|chunk| chunk.nodes.iter())
     }
 
     /// Number of nodes. O(chunks).
@@ -116,7 +124,7 @@ impl Nodes {
         {
             (chunk, skipped) = (chunk + 1, skipped + nodes);
         }
-        let rest = self.chunks.range(chunk..).flat_map(|chunk| &chunk.nodes);
+        let rest = self.chunks.range(chunk..).flat_map(|chunk| chunk.nodes.iter());
         rest.skip(index - skipped)
     }
 
@@ -142,12 +150,13 @@ impl Nodes {
     #[inline]
     pub fn edit<R>(&mut self, at: NodeAt, edit: impl FnOnce(&mut Node) -> R) -> R {
         let chunk = &mut self.chunks[at.chunk];
-        let node = &mut chunk.nodes[at.node];
+        let node = &mut chunk.nodes_mut()[at.node];
         let (elements, heap_bytes) = (node.len(), node.heap_bytes());
         let result = edit(node);
-        chunk.elements = chunk.elements - elements + node.len();
-        self.elements = self.elements - elements + node.len();
-        self.heap_bytes = self.heap_bytes - heap_bytes + node.heap_bytes();
+        let (elements_now, heap_bytes_now) = (node.len(), node.heap_bytes());
+        chunk.elements = chunk.elements - elements + elements_now;
+        self.elements = self.elements - elements + elements_now;
+        self.heap_bytes = self.heap_bytes - heap_bytes + heap_bytes_now;
         result
     }
 
@@ -168,7 +177,7 @@ impl Nodes {
         };
         let chunk = outer.expect("there is one now");
         chunk.elements += node.len();
-        push(&mut chunk.nodes, end, node);
+        push(chunk.nodes_mut(), end, node);
     }
 
     /// Adds a node next to the one at a place, on the side of `side`. Returns where it is. O(chunks).
@@ -176,7 +185,7 @@ impl Nodes {
         let mut new = NodeAt { chunk: at.chunk, node: at.node + usize::from(side == End::Right) };
         let chunk = &mut self.chunks[at.chunk];
         if chunk.nodes.len() == CHUNK_NODES {
-            let tail = Chunk::of(chunk.nodes.split_off(CHUNK_NODES / 2));
+            let tail = Chunk::of(chunk.nodes_mut().split_off(CHUNK_NODES / 2));
             chunk.elements -= tail.elements;
             self.chunks.insert(at.chunk + 1, tail);
             if new.node > CHUNK_NODES / 2 {
@@ -187,14 +196,14 @@ impl Nodes {
         self.heap_bytes += node.heap_bytes();
         let chunk = &mut self.chunks[new.chunk];
         chunk.elements += node.len();
-        chunk.nodes.insert(new.node, node);
+        chunk.nodes_mut().insert(new.node, node);
         new
     }
 
     /// Takes the node at a place out. O(chunks), at the ends O(1).
     pub fn remove(&mut self, at: NodeAt) -> Node {
         let chunk = &mut self.chunks[at.chunk];
-        let node = chunk.nodes.remove(at.node).expect("the place is of a node");
+        let node = chunk.nodes_mut().remove(at.node).expect("the place is of a node");
         chunk.elements -= node.len();
         if chunk.nodes.is_empty() {
             self.chunks.remove(at.chunk);

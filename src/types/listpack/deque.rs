@@ -12,11 +12,20 @@ use super::entry::{END, decode, skip, start_of_previous};
 use super::{Element, Encoded, HEADER, Listpack};
 
 /// A listpack and the gap before it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Deque {
     buffer: Vec<u8>,
     start: u32,
     count: u32,
+}
+
+impl Clone for Deque {
+    /// With as much memory as this one has, so that sums over it stay right.
+    fn clone(&self) -> Self {
+        let mut buffer = Vec::with_capacity(self.buffer.capacity());
+        buffer.extend_from_slice(&self.buffer);
+        Self { buffer, start: self.start, count: self.count }
+    }
 }
 
 impl Deque {

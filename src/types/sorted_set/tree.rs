@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::bound::{LexBound, ScoreBound};
-use crate::dict::Handle;
+use crate::dict::{Handle, SharedBlocks};
 use crate::types::rank_tree::{Path, RankTree};
 use crate::types::table::{HashKey, Record, Table, len_size, read_len, write_len};
 
@@ -34,6 +34,11 @@ impl Record for Member {
 #[inline]
 fn score_of(block: &[u8]) -> f64 {
     f64::from_le_bytes(block[..SCORE_BYTES].try_into().expect("eight bytes"))
+}
+
+/// The member and the score of a block that [`ScoreTree::share`] gave.
+pub fn scored_of(block: &[u8]) -> (&[u8], f64) {
+    (Member::name(block), score_of(block))
 }
 
 /// A number that is lower where the score is lower, and equal where scores are equal: -0 equals 0.
@@ -69,6 +74,11 @@ impl ScoreTree {
     /// Memory of members, table and tree. O(1).
     pub fn memory_bytes(&self) -> usize {
         self.members.memory_bytes() + self.ranks.memory_bytes()
+    }
+
+    /// The members as they are now, in no order, to be read while the sorted set goes on changing. O(pages).
+    pub fn share(&self) -> SharedBlocks {
+        self.members.share()
     }
 
     /// A member's score. O(1).

@@ -6,12 +6,15 @@ mod sample;
 mod screen;
 
 use std::io::{self, IsTerminal};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
 
 use crate::cli::failure::Failure;
+use crate::cli::interrupt::Interrupt;
 use crate::cli::options::Settings;
 use crate::cli::session::Session;
 use sample::View;
@@ -42,27 +45,41 @@ fn show(
     terminal: &mut DefaultTerminal,
 ) -> Result<(), Failure> {
     let every = if settings.interval.is_zero() { SAMPLE_EVERY } else { settings.interval };
+    let resized = watch_keyboard(session.interrupt().clone());
     let mut view = View::new(session.address().to_string());
     loop {
-        view.update(session.connection()?, Instant::now())?;
-        terminal.draw(|frame| screen::draw(frame, &view)).map_err(Failure::output)?;
-        let next = Instant::now() + every;
-        while let Some(left) = next.checked_duration_since(Instant::now()) {
-            if !event::poll(left).map_err(Failure::Input)? {
-                break;
-            }
-            let event = event::read().map_err(Failure::Input)?;
-            if is_end(&event) {
-                return Ok(());
-            }
-            if matches!(event, Event::Resize(..)) {
-                terminal.draw(|frame| screen::draw(frame, &view)).map_err(Failure::output)?;
-            }
+        match view.update(session.connection()?, Instant::now()) {
+            Err(Failure::Interrupted) => return Ok(()),
+            updated => updated?,
         }
-        if session.interrupt().is_set() {
-            return Ok(());
+        let next = Instant::now() + every;
+        loop {
+            terminal.draw(|frame| screen::draw(frame, &view)).map_err(Failure::output)?;
+            match resized.recv_timeout(next.saturating_duration_since(Instant::now())) {
+                Ok(()) => {}
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
         }
     }
+}
+
+/// Reads the keyboard in a thread, so that a key ends the wait for a server that does not answer, too: at a terminal in raw mode
+/// Ctrl-C is a key like any other. The channel tells of each new size of the terminal, and breaks at the end.
+fn watch_keyboard(interrupt: Interrupt) -> Receiver<()> {
+    let (resize, resized) = mpsc::channel();
+    thread::spawn(move || {
+        while let Ok(event) = event::read() {
+            if is_end(&event) {
+                break;
+            }
+            if matches!(event, Event::Resize(..)) && resize.send(()).is_err() {
+                return;
+            }
+        }
+        interrupt.set();
+    });
+    resized
 }
 
 fn is_end(event: &Event) -> bool {

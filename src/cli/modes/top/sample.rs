@@ -1,18 +1,19 @@
-//! What `top` shows: figures of `INFO`, the slow log and the clients, and what changed since the sample before.
+//! What `top` shows: figures of `INFO`, the slow log, the clients and the nodes of a proxy, and what changed since the sample
+//! before.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use crate::cli::connection::Connection;
 use crate::cli::failure::Failure;
-use crate::cli::modes::info::Info;
+use crate::cli::modes::info::{Info, Node};
 use crate::config::words::quoted;
 use crate::resp::Value;
 
 /// Samples kept for the chart.
 const HISTORY_LEN: usize = 300;
 /// Entries of the slow log asked for.
-const SLOW_COMMANDS: &str = "10";
+const SLOW_COMMANDS: &str = "50";
 /// Clients shown.
 const CLIENTS_MAX: usize = 50;
 
@@ -27,6 +28,19 @@ pub struct Usage {
     pub us_per_call: f64,
 }
 
+/// A node behind a proxy.
+#[derive(PartialEq, Debug)]
+pub struct NodeUsage {
+    /// Where it is.
+    pub address: String,
+    /// Its role and its state, as the proxy calls them.
+    pub state: String,
+    /// Requests per second; `None` in the first sample.
+    pub per_second: Option<f64>,
+    /// Errors so far, requests in flight, microseconds of a request, as the proxy writes them.
+    pub figures: [String; 3],
+}
+
 /// Counters that only grow.
 #[derive(Clone, Default)]
 struct Counters {
@@ -35,6 +49,8 @@ struct Counters {
     hits: u64,
     misses: u64,
     commands: BTreeMap<String, (u64, u64)>,
+    /// Requests by the address of the node.
+    nodes: BTreeMap<String, u64>,
 }
 
 /// All that is on the screen.
@@ -48,6 +64,8 @@ pub struct View {
     pub history: VecDeque<u64>,
     /// The most used commands first.
     pub commands: Vec<Usage>,
+    /// Nodes behind a proxy, in its order; none of a server.
+    pub nodes: Vec<NodeUsage>,
     /// Microseconds and text, newest first.
     pub slow: Vec<(i64, String)>,
     /// Address, database, age and last command of the busiest clients.
@@ -65,7 +83,9 @@ impl View {
     pub fn update(&mut self, connection: &mut Connection, at: Instant) -> Result<(), Failure> {
         let info = Info::ask(connection, "everything")?;
         self.take_info(&info, at);
-        self.slow = slow_commands(&connection.ask(&["SLOWLOG", "GET", SLOW_COMMANDS])?);
+        let own_address = connection.own_address();
+        let slow = connection.ask(&["SLOWLOG", "GET", SLOW_COMMANDS])?;
+        self.slow = slow_commands(&slow, own_address.as_deref());
         self.clients = clients(&connection.ask(&["CLIENT", "LIST"])?);
         Ok(())
     }
@@ -80,10 +100,18 @@ impl View {
                 .commands()
                 .map(|(name, calls, us)| (name.to_owned(), (calls, us)))
                 .collect(),
+            nodes: info
+                .nodes()
+                .filter_map(|node| {
+                    let requests = node.text("requests")?.parse().ok()?;
+                    Some((node.address()?.to_owned(), requests))
+                })
+                .collect(),
         };
         let before = std::mem::replace(&mut self.before, now);
         let seconds = before.at.map(|before| at.duration_since(before).as_secs_f64().max(0.001));
         let now = &self.before;
+        self.nodes = nodes(info, &before.nodes, seconds);
         let requests = seconds.map(|s| now.requests.saturating_sub(before.requests) as f64 / s);
         if let (Some(requests), Some(seconds)) = (requests, seconds) {
             self.history.push_back(requests as u64);
@@ -94,39 +122,60 @@ impl View {
         }
         let hits = now.hits.saturating_sub(before.hits) as f64;
         let lookups = hits + now.misses.saturating_sub(before.misses) as f64;
-        let text = |name| info.text(name).unwrap_or("-").to_owned();
-        self.figures = vec![
-            (
-                "version",
-                info.text("valkey_version")
-                    .or(info.text("redis_version"))
-                    .unwrap_or("-")
-                    .to_owned(),
-            ),
-            ("role", text("role")),
-            ("requests/s", requests.map_or("-".to_owned(), |requests| format!("{requests:.0}"))),
-            (
-                "hit rate",
-                if lookups > 0.0 {
-                    format!("{:.1} %", 100.0 * hits / lookups)
-                } else {
-                    "-".to_owned()
-                },
-            ),
-            ("keys", info.keys().to_string()),
-            ("memory", text("used_memory_human")),
-            ("resident", text("used_memory_rss_human")),
-            ("limit", text("maxmemory_human")),
-            ("clients", text("connected_clients")),
-            ("blocked", text("blocked_clients")),
-            ("expired", text("expired_keys")),
-            ("evicted", text("evicted_keys")),
-            (
-                "longest turn",
-                info.text("longest_turn_us").map_or("-".to_owned(), |us| format!("{us} us")),
-            ),
-        ];
+        let hit_rate = (lookups > 0.0).then(|| format!("{:.1} %", 100.0 * hits / lookups));
+        let requests = requests.map(|requests| format!("{requests:.0}"));
+        self.figures = figures(info, requests, hit_rate);
     }
+}
+
+/// Names and values; what the server does not tell is a dash.
+fn figures(
+    info: &Info,
+    requests: Option<String>,
+    hit_rate: Option<String>,
+) -> Vec<(&'static str, String)> {
+    let first_of = |names: &[&str]| {
+        names
+            .iter()
+            .find_map(|name| info.text(name))
+            .map(|value| value.escape_default().to_string())
+    };
+    let figures = [
+        (
+            "version",
+            first_of(&["mini_redis_version", "proxy_version", "valkey_version", "redis_version"]),
+        ),
+        ("role", first_of(&["role", "redis_mode"])),
+        ("requests/s", requests),
+        ("hit rate", hit_rate),
+        ("keys", Some(info.keys().to_string())),
+        ("memory", first_of(&["used_memory_human"])),
+        ("resident", first_of(&["used_memory_rss_human"])),
+        ("limit", first_of(&["maxmemory_human"])),
+        ("clients", first_of(&["connected_clients"])),
+        ("blocked", first_of(&["blocked_clients"])),
+        ("expired", first_of(&["expired_keys"])),
+        ("evicted", first_of(&["evicted_keys"])),
+        ("longest turn", first_of(&["longest_turn_us"]).map(|us| format!("{us} us"))),
+    ];
+    figures.map(|(name, value)| (name, value.unwrap_or("-".to_owned()))).to_vec()
+}
+
+fn nodes(info: &Info, before: &BTreeMap<String, u64>, seconds: Option<f64>) -> Vec<NodeUsage> {
+    let usage = |node: Node<'_>| {
+        let text = |name| shown(node.text(name).unwrap_or("-").as_bytes());
+        let address = node.address().unwrap_or("-");
+        let requests: Option<u64> = node.text("requests").and_then(|text| text.parse().ok());
+        let since =
+            requests.zip(before.get(address)).map(|(now, before)| now.saturating_sub(*before));
+        NodeUsage {
+            address: shown(address.as_bytes()),
+            state: format!("{} {}", text("role"), text("state")),
+            per_second: since.zip(seconds).map(|(requests, seconds)| requests as f64 / seconds),
+            figures: ["errors", "queue", "latency_us"].map(text),
+        }
+    };
+    info.nodes().map(usage).collect()
 }
 
 fn usages(
@@ -150,12 +199,16 @@ fn usages(
     usages
 }
 
-/// `SLOWLOG GET`: id, time, microseconds, arguments...
-fn slow_commands(reply: &Value) -> Vec<(i64, String)> {
+/// `SLOWLOG GET`: id, time, microseconds, arguments, address... Without the questions of this client, which would fill it.
+fn slow_commands(reply: &Value, own_address: Option<&str>) -> Vec<(i64, String)> {
     let Value::Array(entries) = reply else { return Vec::new() };
     let entry = |entry: &Value| match entry {
         Value::Array(fields) => match fields.as_slice() {
-            [_, _, Value::Integer(us), Value::Array(arguments), ..] => {
+            [_, _, Value::Integer(us), Value::Array(arguments), address @ ..] => {
+                let address = address.first().and_then(Value::as_bytes);
+                if address.is_some() && address == own_address.map(str::as_bytes) {
+                    return None;
+                }
                 let words: Vec<String> =
                     arguments.iter().filter_map(Value::as_bytes).map(shown).collect();
                 Some((*us, words.join(" ")))
@@ -237,6 +290,22 @@ mod tests {
     }
 
     #[test]
+    fn nodes_of_a_proxy_have_rates_and_what_the_proxy_tells() {
+        let node = |requests: u64| {
+            let figures = format!("role=master,state=up,requests={requests},errors=3,queue=2");
+            Info::from_text(&format!("node0:addr=h:1,{figures}\r\nnode1:addr=\x1b,state=down\r\n"))
+        };
+        let (mut view, start) = (View::new("h:1".to_owned()), Instant::now());
+        view.take_info(&node(100), start);
+        assert_eq!(view.nodes[0].per_second, None);
+        view.take_info(&node(300), start + Duration::from_secs(2));
+        assert_eq!(view.nodes[0].per_second, Some(100.0));
+        assert_eq!(view.nodes[0].state, "master up");
+        assert_eq!(view.nodes[0].figures, ["3", "2", "-"]);
+        assert_eq!((view.nodes[1].address.as_str(), view.nodes[1].per_second), (r#""\x1b""#, None));
+    }
+
+    #[test]
     fn nothing_from_the_server_drives_the_terminal() {
         let bulk = |text: &str| Value::Bulk(text.into());
         let entry = Value::Array(vec![
@@ -244,12 +313,14 @@ mod tests {
             Value::Integer(2),
             Value::Integer(1500),
             Value::Array(vec![bulk("SET"), bulk("\x1b]0;x\x07")]),
+            bulk("1.2.3.4:5"),
         ]);
-        assert_eq!(
-            slow_commands(&Value::Array(vec![entry])),
-            [(1500, r#"SET "\x1b]0;x\a""#.to_owned())]
-        );
-        assert!(slow_commands(&Value::Error(b"ERR".to_vec())).is_empty());
+        let reply = Value::Array(vec![entry]);
+        let shown = [(1500, r#"SET "\x1b]0;x\a""#.to_owned())];
+        assert_eq!(slow_commands(&reply, None), shown);
+        assert_eq!(slow_commands(&reply, Some("1.2.3.4:6")), shown);
+        assert!(slow_commands(&reply, Some("1.2.3.4:5")).is_empty(), "what top asks is left out");
+        assert!(slow_commands(&Value::Error(b"ERR".to_vec()), None).is_empty());
         let list = clients(&bulk("id=1 addr=1.2.3.4:5 name=a\x1bb db=0 idle=7 cmd=get\n"));
         assert!(list[0].starts_with("1.2.3.4:5") && list[0].ends_with("a\\u{1b}b"), "{list:?}");
     }

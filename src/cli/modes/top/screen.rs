@@ -1,4 +1,4 @@
-//! How `top` looks: figures and the chart of requests above, commands, slow log and clients below.
+//! How `top` looks: figures and the chart of requests above, then the nodes of a proxy, commands, slow log and clients.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -6,7 +6,7 @@ use ratatui::style::{Color, Style, Stylize};
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Paragraph, Sparkline};
 
-use super::sample::View;
+use super::sample::{NodeUsage, View};
 
 /// Columns of one figure: name and value.
 const FIGURE_WIDTH: usize = 26;
@@ -19,10 +19,11 @@ pub fn draw(frame: &mut Frame<'_>, view: &View) {
     let rows = Layout::vertical([
         Constraint::Length(FIGURES_HEIGHT),
         Constraint::Length(CHART_HEIGHT),
+        Constraint::Length(nodes_height(view).min(frame.area().height / 3)),
         Constraint::Fill(1),
         Constraint::Fill(1),
     ]);
-    let [figures, chart, middle, clients] = rows.areas(frame.area());
+    let [figures, chart, nodes, middle, clients] = rows.areas(frame.area());
     draw_lines(
         frame,
         figures,
@@ -30,6 +31,9 @@ pub fn draw(frame: &mut Frame<'_>, view: &View) {
         figure_lines(view, figures.width),
     );
     draw_chart(frame, chart, view);
+    if !view.nodes.is_empty() {
+        draw_lines(frame, nodes, " nodes ", node_lines(view));
+    }
     let [commands, slow] =
         Layout::horizontal([Constraint::Percentage(40), Constraint::Percentage(60)]).areas(middle);
     draw_lines(frame, commands, " commands ", command_lines(view));
@@ -64,6 +68,30 @@ fn draw_chart(frame: &mut Frame<'_>, area: Rect, view: &View) {
         .title(format!(" requests per second, at most {highest} "))
         .border_style(Style::new().fg(Color::DarkGray));
     frame.render_widget(Sparkline::default().data(&samples).fg(Color::Green).block(block), area);
+}
+
+/// Rows of the nodes with borders and header; 0 if there are none.
+fn nodes_height(view: &View) -> u16 {
+    match view.nodes.len() {
+        0 => 0,
+        nodes => u16::try_from(nodes).unwrap_or(u16::MAX).saturating_add(3),
+    }
+}
+
+fn node_lines(view: &View) -> Vec<Line<'_>> {
+    let header = Line::from(format!(
+        "{:<24} {:<22} {:>10} {:>10} {:>9} {:>9}",
+        "", "", "per second", "errors", "in flight", "us each"
+    ));
+    let line = |node: &NodeUsage| {
+        let per_second = node.per_second.map_or("-".to_owned(), |rate| format!("{rate:.0}"));
+        let [errors, queue, latency_us] = &node.figures;
+        Line::raw(format!(
+            "{:<24} {:<22} {per_second:>10} {errors:>10} {queue:>9} {latency_us:>9}",
+            node.address, node.state
+        ))
+    };
+    std::iter::once(header.dark_gray()).chain(view.nodes.iter().map(line)).collect()
 }
 
 fn command_lines(view: &View) -> Vec<Line<'_>> {
@@ -113,6 +141,34 @@ mod tests {
         {
             assert!(screen.contains(text), "{text} is missing in\n{screen}");
         }
+    }
+
+    #[test]
+    fn the_nodes_of_a_proxy_have_a_place_of_their_own() {
+        let mut view = view();
+        assert!(!drawn(&view, 100, 30).contains("nodes"));
+        view.nodes.push(NodeUsage {
+            address: "10.0.0.5:6379".to_owned(),
+            state: "master connected".to_owned(),
+            per_second: Some(1234.4),
+            figures: ["3".to_owned(), "17".to_owned(), "85".to_owned()],
+        });
+        let screen = drawn(&view, 100, 30);
+        for text in
+            ["nodes", "10.0.0.5:6379            master connected             1234", "17        85"]
+        {
+            assert!(screen.contains(text), "{text} is missing in\n{screen}");
+        }
+        view.nodes = std::iter::repeat_with(|| NodeUsage {
+            address: String::new(),
+            state: String::new(),
+            per_second: None,
+            figures: Default::default(),
+        })
+        .take(1000)
+        .collect();
+        drawn(&view, 20, 5);
+        assert!(drawn(&view, 100, 40).contains("clients"));
     }
 
     #[test]

@@ -105,6 +105,7 @@ fn describe_key_spec(reply: &mut Reply, spec: &KeySpec) {
             let parts = [("keynumidx", 0), ("firstkey", 1), ("keystep", step as i64)];
             describe_from_index(reply, count, flags, "keynum", &parts);
         }
+        KeySpec::Keyword { word, flags, .. } => describe_keyword(reply, word, flags),
         KeySpec::Unknown { notes, flags, .. } => describe_unknown(reply, notes, flags),
     }
 }
@@ -121,6 +122,24 @@ fn describe_from_index(
     reply_key_flags(reply, flags);
     reply_search(reply, "begin_search", "index", &[("index", index as i64)]);
     reply_search(reply, "find_keys", kind, parts);
+}
+
+fn describe_keyword(reply: &mut Reply, word: &str, flags: KeyFlags) {
+    reply.map(3);
+    reply.bulk(b"flags");
+    reply_key_flags(reply, flags);
+    reply.bulk(b"begin_search");
+    reply.map(2);
+    reply.bulk(b"type");
+    reply.bulk(b"keyword");
+    reply.bulk(b"spec");
+    reply.map(2);
+    reply.bulk(b"keyword");
+    reply.bulk(word.as_bytes());
+    reply.bulk(b"startfrom");
+    reply.integer(-2);
+    let parts = [("lastkey", -1), ("keystep", 1), ("limit", 0)];
+    reply_search(reply, "find_keys", "range", &parts);
 }
 
 fn describe_unknown(reply: &mut Reply, notes: &str, flags: KeyFlags) {

@@ -101,6 +101,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
         data::htstats_key,
         &["HTSTATS-KEY <key>", "    Like HTSTATS but for the hash table stored at <key>'s value."],
     ),
+    subcommand("panic", 2..=2, panic, &["PANIC", "    Crash the server simulating a panic."]),
     subcommand(
         "object",
         3..=3,
@@ -215,6 +216,11 @@ fn help(ctx: &mut Ctx<'_>) -> CommandResult {
     Ok(())
 }
 
+/// `DEBUG PANIC` -> no reply: the server logs where it was, brings the log to the device and exits with status 1.
+fn panic(_: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
+    panic!("DEBUG PANIC was called");
+}
+
 /// `DEBUG CHANGE-REPL-ID` -> `+OK`: followers will not take this for the history they know.
 fn change_repl_id(ctx: &mut Ctx<'_>, _: &Args<'_>) -> CommandResult {
     ctx.server.log(
@@ -322,10 +328,10 @@ mod tests {
     #[test]
     fn change_repl_id_makes_a_new_one() {
         let mut redis = debuggable();
-        let before = redis.server.state.replid.clone();
+        let before = redis.server.state.replication.history.replid;
         redis.run("DEBUG CHANGE-REPL-ID").is("+OK");
-        let after = &redis.server.state.replid;
-        assert!(after.len() == 40 && *after != before);
+        let after = redis.server.state.replication.history.replid;
+        assert_ne!(after, before);
     }
 
     #[test]

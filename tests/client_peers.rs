@@ -1,0 +1,200 @@
+//! All modes of the client against our server, Redis 7.0.15 and Valkey 9.1.2.
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Command;
+
+use expectrl::session::OsSession;
+use expectrl::{ControlCode, Eof, Expect};
+use support::client::{CLIENT, interrupt, run, start, stderr, stdout};
+use support::peers::find_peer;
+use support::{DEADLINE, TestServer, server, skipped, wait_until};
+
+/// Keys that all the modes are to find.
+const INPUT: &str =
+    "SET small 1\r\nSET big 123456789012\r\nHSET hash a 1 b 2\r\nZADD scores 1.5 one\r\n";
+
+/// Runs all modes against a server of the program.
+fn all_modes_work(program: &str) {
+    let server = TestServer::start_program(program, &[], &["--maxmemory-policy", "allkeys-lfu"]);
+    commands(&server);
+    walks(&server);
+    measurements(&server);
+    endless(&server);
+    terminal(&server);
+    script(&server);
+    snapshot(&server);
+}
+
+#[test]
+fn all_modes_work_with_our_server() {
+    all_modes_work(&server::program());
+}
+
+#[test]
+fn all_modes_work_with_redis_7() {
+    match find_peer("redis-server", "v=7.0.15") {
+        Some(program) => all_modes_work(&program),
+        None => skipped("all_modes_work_with_redis_7", "there is no redis-server 7.0.15"),
+    }
+}
+
+#[test]
+fn all_modes_work_with_valkey_9() {
+    match find_peer("valkey-server", "v=9.1") {
+        Some(program) => all_modes_work(&program),
+        None => skipped("all_modes_work_with_valkey_9", "there is no valkey-server 9.1"),
+    }
+}
+
+#[track_caller]
+fn prints(server: &TestServer, line: &str, input: &str, expected: &str) {
+    let output = run(server.address(), line, input.as_bytes());
+    assert_eq!((stdout(&output), stderr(&output)), (expected, ""), "{line}");
+    assert_eq!(output.status.code(), Some(0), "{line}");
+}
+
+fn commands(server: &TestServer) {
+    prints(server, "--pipe", INPUT, "errors: 0, replies: 4\n");
+    prints(server, "GET small", "", "1\n");
+    prints(
+        server,
+        "-3 --no-raw ZRANGE scores 0 -1 WITHSCORES",
+        "",
+        "1) 1) \"one\"\n   2) (double) 1.5\n",
+    );
+    prints(server, "--json HGETALL hash", "", "{\"a\":\"1\",\"b\":\"2\"}\n");
+    prints(server, "--csv MGET small nosuch", "", "\"1\",NULL\n");
+    prints(server, "", "GET small\nGET big\n", "1\n123456789012\n");
+    prints(server, "-x SET file", "any bytes\n", "OK\n");
+    prints(server, "-n 3 -r 2 INCR n", "", "1\n2\n");
+    assert!(stdout(&run(server.address(), "help append", b"")).contains("APPEND key value"));
+}
+
+fn walks(server: &TestServer) {
+    prints(server, "--scan --type hash", "", "hash\n");
+    prints(server, "--scan --pattern sm*", "", "small\n");
+    for (mode, text) in [
+        ("--bigkeys", "highest, string, in bytes\n          12  \"big\"\n"),
+        ("--memkeys", "highest, hash, in bytes\n"),
+        ("--hotkeys", "highest, hash, in accesses"),
+    ] {
+        let output = run(server.address(), mode, b"");
+        assert!(stdout(&output).starts_with("5 keys\n"), "{mode}: {output:?}");
+        assert!(stdout(&output).contains(text), "{mode}: {output:?}");
+    }
+}
+
+fn measurements(server: &TestServer) {
+    let output = run(server.address(), "--latency --csv -i 0.02", b"");
+    assert_eq!(stdout(&output).trim().split(',').count(), 4, "{output:?}");
+    for (mode, words) in [
+        ("--latency-history -i 0.02", 4),
+        ("--latency-dist -i 0.02", 13),
+        ("--latency-dist --csv -i 0.02", 1),
+        ("--stat -i 0.02", 9),
+    ] {
+        let mut child = start(server.address(), mode);
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        // The first may be a header.
+        let line = lines.by_ref().nth(1).expect("a line").expect("text");
+        assert!(line.split_whitespace().count() >= words, "{mode}: {line}");
+        interrupt(&child);
+        lines.for_each(drop);
+        assert_eq!(child.wait().expect("it ends").code(), Some(0), "{mode}");
+    }
+}
+
+fn endless(server: &TestServer) {
+    let mut other = server.connect();
+    for (line, sign, makes, expected) in [
+        ("monitor --command SET", "cmd=monitor", "SET user:1 x", "\"SET\" \"user:1\" \"x\""),
+        ("SUBSCRIBE news", "cmd=subscribe", "PUBLISH news hello", "hello"),
+    ] {
+        let mut child = start(server.address(), line);
+        wait_until("it waits", || other.run("CLIENT LIST").wire().contains(sign));
+        other.run(makes);
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        assert!(lines.any(|line| line.expect("text").ends_with(expected)), "{line}");
+        interrupt(&child);
+        assert_eq!(child.wait().expect("it ends").code(), Some(0), "{line}");
+    }
+    other.run("DEL user:1");
+}
+
+/// The prompt, and `top`.
+fn terminal(server: &TestServer) {
+    let session = |args: &[&str]| {
+        let mut command = Command::new(CLIENT);
+        command.arg(server.address().to_string()).args(args);
+        command.env("HOME", "/nonexistent").env("TERM", "xterm").env("NO_COLOR", "1");
+        command.env_remove("REDISCLI_AUTH").env("REDISCLI_HISTFILE", "/dev/null");
+        let mut session = OsSession::spawn(command).expect("a pseudo-terminal");
+        session.set_expect_timeout(Some(DEADLINE));
+        session.get_process_mut().set_window_size(120, 40).expect("it is a terminal");
+        session
+    };
+    let mut prompt = session(&["-3"]);
+    prompt.expect("> ").expect("a prompt");
+    prompt.send("HGETALL hash\r").expect("the terminal takes it");
+    prompt.expect("1# \"a\" => \"1\"").expect("a map");
+    prompt.expect("> ").expect("a prompt");
+    prompt.send(ControlCode::EOT).expect("the terminal takes it");
+    prompt.expect(Eof).expect("it ends");
+
+    let mut top = session(&["-i", "0.05", "top"]);
+    for text in ["version", "requests/s", "clients", "commands", "slow", "info"] {
+        top.expect(text).unwrap_or_else(|error| panic!("waited in vain for {text}: {error}"));
+    }
+    top.send("q").expect("the terminal takes it");
+    top.expect("\x1b[?1049l").expect("the screen is given back");
+    top.expect(Eof).expect("it ends");
+}
+
+/// Whether the server has the command.
+fn has(server: &TestServer, command: &str) -> bool {
+    run(server.address(), &format!("--json COMMAND INFO {command}"), b"").stdout != b"[null]\n"
+}
+
+fn script(server: &TestServer) {
+    let file = server.dir().join("script.lua");
+    fs::write(&file, "return {KEYS[1], ARGV[1], #ARGV}").expect("the folder is ours");
+    let line = format!("--json --eval {} k1 , a b", file.display());
+    if has(server, "eval") {
+        prints(server, &line, "", "[\"k1\",\"a\",2]\n");
+        return;
+    }
+    let output = run(server.address(), &line, b"");
+    assert_eq!(stderr(&output), "EVAL failed: this server has no scripting\n");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+/// A snapshot of either form holds all keys, which our server tells when it has loaded it.
+fn snapshot(server: &TestServer) {
+    let mut admin = server.connect();
+    admin.run("CONFIG SET repl-diskless-sync-delay 0");
+    let keys = admin.run("DBSIZE").wire();
+    for diskless in ["yes", "no"] {
+        admin.run(&format!("CONFIG SET repl-diskless-sync {diskless}"));
+        let file = server.dir().join("backup.rdb");
+        let output = run(server.address(), &format!("--rdb {}", file.display()), b"");
+        if !has(server, "psync") {
+            assert_eq!(output.status.code(), Some(1), "{output:?}");
+            return;
+        }
+        assert_eq!((stderr(&output), output.status.code()), ("", Some(0)));
+        assert!(stdout(&output).contains(" bytes written to "), "{output:?}");
+        let directives =
+            ["--dir", server.dir().to_str().expect("a name of ours"), "--dbfilename", "backup.rdb"];
+        let loaded = TestServer::start(&[&directives[..], &["--appendonly", "no"]].concat());
+        assert_eq!(loaded.connect().run("DBSIZE").wire(), keys, "{diskless}");
+        loaded.connect().run("GET big").is("$12\r\n123456789012");
+    }
+    let output = run(server.address(), "--rdb -", b"");
+    assert!(output.stdout.starts_with(b"REDIS") || output.stdout.starts_with(b"VALKEY"));
+    let left = fs::read_dir(server.dir()).expect("it is there");
+    let unfinished = |name: &str| name.ends_with(".part");
+    assert!(!left.flatten().any(|file| unfinished(&file.file_name().to_string_lossy())));
+}

@@ -27,12 +27,20 @@ pub struct NodeId(pub u16);
 
 /// Which node each slot is at.
 pub struct SlotMap {
-    nodes: Box<[Option<NodeId>]>,
+    /// Numbers of nodes: small, because requests look them up all over the map.
+    nodes: Box<[u16]>,
+}
+
+/// The number of no node.
+const NOBODY: u16 = u16::MAX;
+
+fn known(node: u16) -> Option<NodeId> {
+    (node != NOBODY).then_some(NodeId(node))
 }
 
 impl Default for SlotMap {
     fn default() -> Self {
-        Self { nodes: vec![None; usize::from(SLOTS)].into_boxed_slice() }
+        Self { nodes: vec![NOBODY; usize::from(SLOTS)].into_boxed_slice() }
     }
 }
 
@@ -40,30 +48,22 @@ impl SlotMap {
     /// The node that has `slot`, if there is one. Panics if there is no such slot.
     #[inline]
     pub fn node(&self, slot: u16) -> Option<NodeId> {
-        self.nodes[usize::from(slot)]
+        known(self.nodes[usize::from(slot)])
     }
 
     /// Notes that `slot` is at `node` now.
     pub fn set(&mut self, slot: u16, node: Option<NodeId>) {
-        self.nodes[usize::from(slot)] = node;
+        self.nodes[usize::from(slot)] = node.map_or(NOBODY, |node| node.0);
     }
 
     /// How many slots somebody has. O(slots).
     pub fn served(&self) -> usize {
-        self.nodes.iter().flatten().count()
+        self.nodes.iter().filter(|node| **node != NOBODY).count()
     }
 
     /// How many slots `node` has. O(slots).
     pub fn count_of(&self, node: NodeId) -> usize {
-        self.nodes.iter().filter(|owner| **owner == Some(node)).count()
-    }
-
-    /// The nodes that have slots, each once, in the order of their numbers. O(slots).
-    pub fn masters(&self) -> Vec<NodeId> {
-        let mut masters: Vec<NodeId> = self.nodes.iter().copied().flatten().collect();
-        masters.sort_unstable();
-        masters.dedup();
-        masters
+        self.nodes.iter().filter(|owner| **owner == node.0).count()
     }
 }
 
@@ -96,13 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn masters_are_named_once() {
+    fn slots_are_where_they_were_put() {
         let mut map = SlotMap::default();
-        assert!(map.masters().is_empty());
+        assert_eq!(map.served(), 0);
         for (slot, node) in [(0, 2), (1, 1), (5, 2), (SLOTS - 1, 7)] {
             map.set(slot, Some(NodeId(node)));
         }
-        assert_eq!(map.masters(), [NodeId(1), NodeId(2), NodeId(7)]);
-        assert_eq!((map.node(5), map.node(6)), (Some(NodeId(2)), None));
+        map.set(1, None);
+        assert_eq!((map.node(5), map.node(1)), (Some(NodeId(2)), None));
+        assert_eq!((map.served(), map.count_of(NodeId(2))), (3, 2));
     }
 }

@@ -225,6 +225,7 @@ fn read_length(text: &[u8]) -> Result<i64, ReplyError> {
 fn short_element(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = bytes.get(at..)?;
     match rest.first()? {
+        b'$' if rest.get(1) == Some(&b'-') => rest.starts_with(b"$-1\r\n").then_some(at + 5),
         b'$' => {
             let (len, start) = short_length(rest)?;
             let end = start + len;

@@ -35,6 +35,10 @@ impl Proxy {
     }
 
     fn subscribe(&mut self, client: usize, kind: Kind, name: Vec<u8>) {
+        let is_known = self.channels.topics.contains_key(&(kind, name.clone()));
+        if !is_known && let Some(text) = self.cannot_subscribe(kind, &name) {
+            return self.refuse(client, text.as_bytes());
+        }
         let subscriptions = self.session_mut(client).subscriptions.get_or_insert_default();
         subscriptions.names.insert((kind, name.clone()));
         let count = subscriptions.count(kind);

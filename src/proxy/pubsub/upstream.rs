@@ -5,6 +5,7 @@ use super::topics::Kind;
 use crate::log::Level;
 use crate::proxy::Proxy;
 use crate::proxy::client::Hold;
+use crate::proxy::dispatch::NOT_SERVED;
 use crate::proxy::link::{Manner, NO_COMMAND, NO_SLOT, Recipient, Traits, Use, Waiter};
 use crate::proxy::slots::{NodeId, key_slot};
 use crate::resp::{Protocol, ReplyReader, Value, write_request};
@@ -13,6 +14,16 @@ use crate::resp::{Protocol, ReplyReader, Value, write_request};
 const UNREAD_MAX: usize = 32 << 20;
 
 impl Proxy {
+    /// Why a topic cannot be subscribed to now, if it cannot.
+    pub(super) fn cannot_subscribe(&self, kind: Kind, name: &[u8]) -> Option<String> {
+        let wanted = self.nodes_for(kind, name);
+        if wanted.is_empty() {
+            return Some(String::from_utf8_lossy(NOT_SERVED).into_owned());
+        }
+        let down = wanted.into_iter().find(|&node| self.nodes.get(node).health.down.is_some());
+        down.map(|node| self.down_text(node))
+    }
+
     /// The nodes at which a topic has to be subscribed to.
     fn nodes_for(&self, kind: Kind, name: &[u8]) -> Vec<NodeId> {
         match kind {

@@ -154,3 +154,15 @@ fn a_push_on_a_link_for_requests_is_no_reply() {
     proxy.node_sends(link, b">2\r\n$10\r\ninvalidate\r\n_\r\n$1\r\nv\r\n");
     assert_eq!(proxy.take(client), "$1 v");
 }
+
+#[test]
+fn x14_a_channel_of_a_node_that_is_away_is_refused() {
+    let mut proxy = TestProxy::new();
+    proxy.mood(1, Mood::Refusing);
+    proxy.kill(1);
+    proxy.run("GET b");
+    let down = "-CLUSTERDOWN Hash slot not served: node 127.0.0.1:1 is down (Connection refused)";
+    assert_eq!(proxy.run("SUBSCRIBE b"), down);
+    assert_eq!(proxy.run("PSUBSCRIBE x*"), down);
+    assert_eq!(proxy.run("PING"), "+PONG", "it is no subscriber");
+}

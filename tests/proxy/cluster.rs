@@ -13,7 +13,18 @@ use crate::support::{Raw, TestServer, skipped, wait_until, works};
 
 const CLIENTS: usize = 4;
 const KEYS: usize = 40;
-const CLUSTER: [&str; 4] = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
+const CLUSTER: [&str; 8] = [
+    "--cluster-enabled",
+    "yes",
+    "--cluster-node-timeout",
+    "2000",
+    // Redis would wait for more replicas before it sends its data.
+    "--repl-diskless-sync-delay",
+    "0",
+    // CLUSTER SLOTS names a replica when it has heard something of its master.
+    "--repl-ping-replica-period",
+    "1",
+];
 
 /// Six servers: three masters with a replica each.
 fn cluster(program: &str) -> Vec<TestServer> {

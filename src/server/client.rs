@@ -64,7 +64,7 @@ pub enum ClientClass {
 }
 
 /// A connected peer. What each message that it is sent touches comes first, then what its requests do: a message to a
-/// thousand subscribers waits for two or three cache lines of each.
+/// thousand subscribers waits for three cache lines of each, not five.
 #[repr(C)]
 pub struct Client {
     /// Bytes to send.

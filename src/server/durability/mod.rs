@@ -15,8 +15,6 @@
 //! | `frame` | records, as a file |
 
 mod append;
-#[cfg(test)]
-mod big_values_test;
 mod command_records;
 mod frame;
 mod gate;

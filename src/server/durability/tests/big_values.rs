@@ -1,6 +1,6 @@
 //! Snapshots of big values that change while they are written.
 
-use super::tests::{settle, start};
+use super::{settle, start};
 use crate::config::value::{AppendFsync, ProtectedAction};
 use crate::persistence::testing::MemoryDisk;
 use crate::server::Server;

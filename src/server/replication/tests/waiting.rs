@@ -142,7 +142,7 @@ fn the_backlog_goes_when_nobody_comes_back_and_with_it_the_history() {
 }
 
 #[test]
-fn s02_a_shutdown_waits_for_replicas_and_can_be_given_up() {
+fn s02_s05_a_shutdown_waits_for_replicas_and_can_be_given_up() {
     let mut redis = master();
     let mut replica = Replica::modern(&mut redis);
     let (_, _, offset) = replica.full_sync(&mut redis);

@@ -133,7 +133,7 @@ fn a_command_that_fails_is_told_and_the_stream_goes_on() {
 }
 
 #[test]
-fn a_key_is_due_when_the_master_says_so() {
+fn r15_a_key_is_due_when_the_master_says_so() {
     let mut replica = Replica::synced(&["SET a 1 PX 100", "HSET h f 1 g 1"]);
     let at = 1_700_000_000_000_i64 + 200;
     let expire = format!("HPEXPIREAT h {at} FIELDS 1 f");

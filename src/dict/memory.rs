@@ -33,8 +33,8 @@ impl Memory for Box<[u8]> {
 }
 
 impl Memory for Arc<[u8]> {
-    /// The two counts.
-    const HEADER_BYTES: usize = 16;
+    /// The two counts, and room: an allocation of exactly a power of two would be put among larger ones.
+    const HEADER_BYTES: usize = 64;
 
     fn zeros(len: usize) -> Self {
         std::iter::repeat_n(0, len).collect()

@@ -4,6 +4,7 @@ mod blocking;
 pub mod categories;
 mod ctx;
 mod error;
+pub mod greeting;
 mod help;
 mod registry;
 mod scan;

@@ -1,31 +1,13 @@
-//! Who a client is and what it speaks: `AUTH` and `HELLO`. There is one user, `default`; its password is `requirepass`.
+//! Who a client is and what it speaks: `AUTH` and `HELLO`. The password is `requirepass`.
 
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
-
-use super::client::check_name;
+use crate::commands::greeting::{is_right_password, read_credentials, read_handshake, reply_hello};
 use crate::commands::{CommandError, CommandResult, Ctx};
-use crate::resp::number::parse_i64;
-use crate::resp::{Args, Protocol};
+use crate::resp::Args;
 use crate::server::State;
-use crate::version::REDIS_VERSION;
-
-/// The only user.
-pub(super) const DEFAULT_USER: &[u8] = b"default";
 
 /// `AUTH [username] password` -> `+OK`. O(length of the passwords).
 pub(super) fn auth(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    let (user, password) = match args.len() {
-        2 if ctx.server.config.requirepass.is_empty() => {
-            return Err(CommandError::Text(
-                "ERR AUTH <password> called without any password configured for the default user. \
-                 Are you sure your configuration is correct?",
-            ));
-        }
-        2 => (DEFAULT_USER, args.bytes(1)),
-        3 => (args.bytes(1), args.bytes(2)),
-        _ => return Err(CommandError::Syntax),
-    };
+    let (user, password) = read_credentials(args, !ctx.server.config.requirepass.is_empty())?;
     verify(ctx.server, user, password)?;
     ctx.client_mut().authenticated = true;
     ctx.reply.ok();
@@ -34,98 +16,29 @@ pub(super) fn auth(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
 
 /// Whether `password` is that of `user`; counts those that are not.
 fn verify(server: &mut State, user: &[u8], password: &[u8]) -> CommandResult {
-    let expected = &server.config.requirepass;
-    // Digests have one length, and the comparison takes the same time wherever they differ: an answer's delay tells
-    // nothing about the password.
-    let equal = Sha256::digest(password).ct_eq(&Sha256::digest(expected));
-    if user == DEFAULT_USER && (expected.is_empty() || bool::from(equal)) {
+    if is_right_password(&server.config.requirepass, user, password) {
         return Ok(());
     }
     server.stats.auth_failures += 1;
     Err(CommandError::WrongPass)
 }
 
-/// What the options of `HELLO` ask for.
-#[derive(Default)]
-struct Handshake<'a> {
-    protocol: Option<Protocol>,
-    authenticated: bool,
-    name: Option<&'a [u8]>,
-}
-
 /// `HELLO [protover [AUTH username password] [SETNAME clientname]]` -> a map of facts about server and connection, in
 /// the form of the protocol asked for. O(1).
 pub(super) fn hello(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    let handshake = read_handshake(ctx.server, args)?;
+    let verify = |user: &[u8], password: &[u8]| verify(ctx.server, user, password);
+    let handshake = read_handshake(args, verify)?;
     let client = ctx.client_mut();
-    if !client.authenticated && !handshake.authenticated {
-        return Err(CommandError::Text(
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> \
-             option can be used to authenticate the client and select the RESP protocol version at the same time",
-        ));
-    }
+    handshake.check_authenticated(client.authenticated)?;
     client.authenticated = true;
     if let Some(name) = handshake.name {
         client.name = name.to_vec();
     }
     client.protocol = handshake.protocol.unwrap_or(client.protocol);
-    reply_hello(ctx);
+    let (protocol, id) = (client.protocol, client.id);
+    let role = if ctx.server.replication.is_master() { "master" } else { "replica" };
+    reply_hello(ctx.reply, protocol, id, role);
     Ok(())
-}
-
-/// Reads and checks all options in their order: the first that is wrong decides the error.
-fn read_handshake<'a>(server: &mut State, args: &Args<'a>) -> Result<Handshake<'a>, CommandError> {
-    let mut handshake = Handshake::default();
-    if let Some(version) = args.get(1) {
-        handshake.protocol = Some(read_protocol(version)?);
-    }
-    let mut next = 2;
-    while let Some(option) = args.get(next) {
-        let values = args.len() - next - 1;
-        if option.eq_ignore_ascii_case(b"auth") && values >= 2 {
-            verify(server, args.bytes(next + 1), args.bytes(next + 2))?;
-            handshake.authenticated = true;
-            next += 3;
-        } else if option.eq_ignore_ascii_case(b"setname") && values >= 1 {
-            handshake.name = Some(check_name("Client names", args.bytes(next + 1))?);
-            next += 2;
-        } else {
-            let before = "ERR Syntax error in HELLO option '";
-            return Err(CommandError::quoting(before, option, "'"));
-        }
-    }
-    Ok(handshake)
-}
-
-fn read_protocol(version: &[u8]) -> Result<Protocol, CommandError> {
-    match parse_i64(version) {
-        Some(2) => Ok(Protocol::Resp2),
-        Some(3) => Ok(Protocol::Resp3),
-        Some(_) => Err(CommandError::Text("NOPROTO unsupported protocol version")),
-        None => Err(CommandError::Text("ERR Protocol version is not an integer or out of range")),
-    }
-}
-
-fn reply_hello(ctx: &mut Ctx<'_>) {
-    let (id, protocol) = (ctx.client().id, ctx.client().protocol);
-    let reply = &mut *ctx.reply;
-    reply.protocol = protocol;
-    reply.map(7);
-    // Clients look for this name and version to tell what they can ask for.
-    reply.bulk(b"server");
-    reply.bulk(b"redis");
-    reply.bulk(b"version");
-    reply.bulk(REDIS_VERSION.as_bytes());
-    reply.bulk(b"proto");
-    reply.integer(if protocol == Protocol::Resp3 { 3 } else { 2 });
-    reply.bulk(b"id");
-    reply.integer(id as i64);
-    reply.bulk(b"mode");
-    reply.bulk(b"standalone");
-    reply.bulk(b"role");
-    reply.bulk(b"master");
-    reply.bulk(b"modules");
-    reply.array(0);
 }
 
 #[cfg(test)]
@@ -189,6 +102,15 @@ mod tests {
         redis.run("HELLO").is(&format!("%7 {facts} :3 {rest}"));
         redis.run("HELLO 2").is(&format!("*14 {facts} :2 {rest}"));
         redis.run("GET missing").is("$-1");
+    }
+
+    #[test]
+    fn hello_tells_that_this_is_a_replica() {
+        let mut redis = TestServer::new();
+        redis.run("REPLICAOF 127.0.0.1 1").is("+OK");
+        assert!(redis.run("HELLO").0.contains("$4 role $7 replica"));
+        redis.run("REPLICAOF NO ONE").is("+OK");
+        assert!(redis.run("HELLO").0.contains("$4 role $6 master"));
     }
 
     #[test]

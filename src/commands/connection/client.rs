@@ -1,6 +1,7 @@
 //! `CLIENT`: the table of its subcommands, and those that are about the calling client alone.
 
 use super::{client_help, listing, on_or_off, pausing, tracking};
+use crate::commands::greeting::check_name;
 use crate::commands::table::*;
 use crate::commands::{Command, CommandError, CommandResult, Ctx};
 use crate::resp::Args;
@@ -164,15 +165,6 @@ fn setinfo(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     }
     ctx.reply.ok();
     Ok(())
-}
-
-/// What a client tells about itself is shown in `CLIENT LIST`, where spaces and newlines separate.
-pub(super) fn check_name<'a>(what: &str, name: &'a [u8]) -> Result<&'a [u8], CommandError> {
-    if name.iter().all(u8::is_ascii_graphic) {
-        return Ok(name);
-    }
-    let text = format!("ERR {what} cannot contain spaces, newlines or special characters.");
-    Err(CommandError::Message(text))
 }
 
 /// `CLIENT CAPA capability [capability ...]` -> `+OK`; what is not known is ignored. O(number of capabilities).

@@ -5,8 +5,8 @@
 use std::collections::HashSet;
 use std::mem::discriminant;
 
-use super::auth::DEFAULT_USER;
 use crate::commands::CommandError;
+use crate::commands::greeting::DEFAULT_USER;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
 use crate::server::{Client, ClientClass, State};

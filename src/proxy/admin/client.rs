@@ -1,5 +1,6 @@
 //! `CLIENT`: the clients of the proxy. What is about a connection to one server is refused elsewhere.
 
+use crate::commands::greeting::check_name;
 use crate::commands::{CommandError, CommandResult};
 use crate::net::{Close, OutputBuffer};
 use crate::proxy::Proxy;
@@ -39,7 +40,7 @@ fn getname(proxy: &mut Proxy, client: usize, _: &Args<'_>, reply: &mut Reply) ->
 
 /// `CLIENT SETNAME connection-name` -> `+OK`; an empty name takes the name away. O(1).
 fn setname(proxy: &mut Proxy, client: usize, args: &Args<'_>, reply: &mut Reply) -> CommandResult {
-    proxy.clients[client].name = checked("Client names", args.bytes(2))?.to_vec();
+    proxy.clients[client].name = check_name("Client names", args.bytes(2))?.to_vec();
     reply.ok();
     Ok(())
 }
@@ -48,23 +49,14 @@ fn setname(proxy: &mut Proxy, client: usize, args: &Args<'_>, reply: &mut Reply)
 fn setinfo(proxy: &mut Proxy, client: usize, args: &Args<'_>, reply: &mut Reply) -> CommandResult {
     let (option, value) = (args.bytes(2), args.bytes(3));
     if option.eq_ignore_ascii_case(b"lib-name") {
-        proxy.clients[client].library = checked("lib-name", value)?.to_vec();
+        proxy.clients[client].library = check_name("lib-name", value)?.to_vec();
     } else if option.eq_ignore_ascii_case(b"lib-ver") {
-        proxy.clients[client].library_version = checked("lib-ver", value)?.to_vec();
+        proxy.clients[client].library_version = check_name("lib-ver", value)?.to_vec();
     } else {
         return Err(CommandError::quoting("ERR Unrecognized option '", option, "'"));
     }
     reply.ok();
     Ok(())
-}
-
-/// What a client tells about itself is shown in `CLIENT LIST`, where spaces and newlines separate.
-fn checked<'a>(what: &str, name: &'a [u8]) -> Result<&'a [u8], CommandError> {
-    if name.iter().all(u8::is_ascii_graphic) {
-        return Ok(name);
-    }
-    let text = format!("ERR {what} cannot contain spaces, newlines or special characters.");
-    Err(CommandError::Message(text))
 }
 
 /// `CLIENT REPLY <ON | OFF | SKIP>` -> `+OK` for `ON`, else nothing; `SKIP` is about the next command. O(1).

@@ -141,6 +141,7 @@ fn r01_five_servers_in_any_order_need_one_full_sync_each() {
     // A PING of the old master that the new one has not seen would be reason enough for a full sync.
     let directives = [
         ["--repl-diskless-sync-delay", "0"],
+        ["--repl-backlog-size", "256mb"], // the load writes a megabyte while a cut replica waits its second
         ["--repl-ping-replica-period", "3600"],
         ["--enable-debug-command", "yes"],
     ]

@@ -367,27 +367,38 @@ impl Log {
     /// What has failed before is of no importance any more.
     pub fn start_afresh(&mut self) {
         if self.distrusted {
-            while self.segments.len() > 1 {
-                let old = self.segments.pop_front().expect("there are several");
-                self.written += old.buffer.len() as u64;
+            let newest = self.segments.len() - 1;
+            for old in self.segments.range_mut(..newest) {
+                self.written += std::mem::take(&mut old.buffer).len() as u64;
             }
             self.distrusted = false;
-            self.synced = self.synced.max(self.segments[0].begins);
+            self.synced = self.synced.max(self.segments[newest].begins);
         }
     }
 
     /// Goes on to the next file when the one before is on the device: a log in which that file has lost its end, and the
     /// next one has something, would have a hole. The step is what has to come first.
     fn leave_finished_file(&mut self, now_us: u64) -> Option<Step> {
+        let mut left = Vec::new();
         while let [finished, next, ..] = self.segments.make_contiguous()
             && finished.buffer.is_empty()
         {
-            if self.synced < next.begins {
+            if self.synced >= next.begins {
+                left.extend(self.segments.pop_front());
+            } else if left.is_empty() {
                 return Some(self.sync(now_us));
+            } else {
+                break;
             }
-            self.segments.pop_front();
         }
-        None
+        if left.is_empty() {
+            return None;
+        }
+        // A file whose name is gone is freed when it is closed: if it is large, that takes a while.
+        Some(Step::job(Lane::Files, move || {
+            drop(left);
+            Finished { written: None, synced: None }
+        }))
     }
 }
 

@@ -19,10 +19,10 @@ use crate::resp::{Args, Batch, Limits, Protocol, Reply, RequestParser};
 use crate::server::replication::Position;
 use crate::server::{Blocked, Server, State};
 
-/// Bytes read from a file at a time.
-const PIECE_BYTES: usize = 256 << 10;
-/// Time that a turn spends on loading.
-const TURN_US: u64 = 5_000;
+/// Bytes read from a file at a time: as many as are loaded in a millisecond or two, members of sorted sets too.
+const PIECE_BYTES: usize = 32 << 10;
+/// Time that a turn spends on loading, and a piece.
+const TURN_US: u64 = 2_000;
 /// Commands parsed before they are run.
 const BATCH_REQUESTS: usize = 32;
 /// How often the log tells how far it is.
@@ -350,7 +350,8 @@ impl State {
             let has_keys = keyspace.databases().iter().any(|database| !database.is_empty());
             self.open_log(ending)?;
             self.remove_leftovers();
-            self.note_base_len();
+            let bytes = self.log_len();
+            self.note_base_len(bytes);
             // What came from a snapshot is not in the log yet.
             self.durability.facts.rewrite_scheduled = is_new && has_keys;
         }

@@ -9,6 +9,7 @@
 //! | `load` | reads them back, a part a turn |
 //! | `load_snapshot` | keys of a snapshot, into the keyspace |
 //! | `snapshot` | `BGSAVE`, `SAVE` and the base file of a rewritten log |
+//! | `snapshot_files` | the files of one, made and named by jobs |
 //! | `schedule` | when it is time for a snapshot, and what came of the last ones |
 //! | `replace` | a log of other data begins |
 //! | `sink` | keys of a snapshot that wait to be written |
@@ -27,6 +28,7 @@ mod replace;
 mod schedule;
 mod sink;
 mod snapshot;
+mod snapshot_files;
 mod start;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,18 @@
 //! When it is time for a snapshot, and what came of the last ones.
 
+use std::io;
+
+use super::Purpose;
 use crate::config::SavePoint;
 use crate::log::Level;
+use crate::persistence::aof::Log;
 use crate::server::State;
+
+/// Time before a failed snapshot is tried again; it doubles with each rewrite that fails, because each leaves a file of
+/// changes behind that the next one that works removes.
+const RETRY_US: u64 = 5_000_000;
+/// The longest such time.
+const RETRY_US_MAX: u64 = 3_600_000_000;
 
 /// What came of snapshots.
 #[derive(Debug)]
@@ -99,5 +109,59 @@ impl State {
         self.look_at_log();
         self.durability.facts.save_scheduled |= save_due;
         self.durability.facts.rewrite_scheduled |= rewrite_due;
+    }
+
+    /// A rewrite has worked: so many bytes are in the log's files, and it took so many seconds.
+    pub(super) fn rewritten(&mut self, bytes: u64, seconds: u64) {
+        let facts = &mut self.durability.facts;
+        facts.rewrite_ok = true;
+        facts.rewrite_s = Some(seconds);
+        facts.rewrites += 1;
+        facts.rewrite_failures = 0;
+        self.note_base_len(bytes);
+    }
+
+    /// What a rewrite is measured by: the bytes that are in the log's files now.
+    pub(super) fn note_base_len(&mut self, bytes: u64) {
+        self.durability.facts.base_len = bytes;
+        self.durability.facts.base_added = self.durability.log.as_ref().map_or(0, Log::added);
+    }
+
+    /// A save has worked, of a snapshot at this count of changes; `None`: nobody has measured its time.
+    pub(super) fn saved(&mut self, dirty: u64, seconds: Option<u64>) {
+        self.dirty = self.dirty.saturating_sub(dirty);
+        let facts = &mut self.durability.facts;
+        facts.last_save_s = self.now.unix_us / 1_000_000;
+        facts.save_ok = true;
+        facts.save_s = seconds.or(facts.save_s);
+        facts.saves += 1;
+    }
+
+    /// A snapshot was begun and will not be.
+    pub(super) fn snapshot_not_taken(&mut self, purpose: Purpose, error: &io::Error) {
+        match purpose {
+            Purpose::Save => self.save_failed(error),
+            Purpose::Rewrite => self.rewrite_failed(error),
+        }
+    }
+
+    pub(super) fn save_failed(&mut self, error: &io::Error) {
+        let error = crate::net::os_text(error);
+        self.log(Level::Warning, format_args!("Background saving error: {error}"));
+        self.durability.facts.save_ok = false;
+        self.durability.facts.retry_us = self.now.monotonic_us + RETRY_US;
+    }
+
+    pub(super) fn rewrite_failed(&mut self, error: &io::Error) {
+        let error = crate::net::os_text(error);
+        self.log(
+            Level::Warning,
+            format_args!("Background AOF rewrite terminated with error: {error}"),
+        );
+        let facts = &mut self.durability.facts;
+        facts.rewrite_ok = false;
+        let doublings = u32::try_from(facts.rewrite_failures).unwrap_or(u32::MAX).min(20);
+        facts.rewrite_failures += 1;
+        facts.retry_us = self.now.monotonic_us + (RETRY_US << doublings).min(RETRY_US_MAX);
     }
 }

@@ -9,14 +9,14 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::command_records::CommandRecords;
 use super::frame::Frame;
 use super::rdb_records::RdbRecords;
 use super::sink::RecordSink;
-use super::{LogPaths, SharedDisk};
+use super::snapshot_files::{MadeFiles, NewIncr, install, install_base, make_files};
 use crate::keyspace::{AccessPolicy, Keyspace};
 use crate::log::Level;
 use crate::persistence::aof::Manifest;
@@ -26,8 +26,11 @@ use crate::persistence::rdb::{Format, Writer};
 use crate::server::{Server, State};
 use crate::version::REDIS_VERSION;
 
-/// Bytes walked per turn.
-const STEP_BYTES: usize = 128 << 10;
+/// Bytes walked at a time.
+const STEP_BYTES: usize = 16 << 10;
+/// Bytes walked per turn, and time: what compresses well or is not in the processor's cache takes longer than others.
+const TURN_BYTES: usize = 128 << 10;
+const TURN_US: u64 = 1_000;
 /// Bytes on their way to the disk beyond which the walk waits.
 const IN_FLIGHT_BYTES_MAX: usize = 8 << 20;
 
@@ -43,7 +46,7 @@ pub enum Purpose {
 /// Where a snapshot is.
 #[derive(PartialEq, Eq, Debug)]
 enum Phase {
-    /// The new file of changes is being made.
+    /// Its files are being made.
     Preparing,
     /// Keys are walked.
     Walking,
@@ -61,12 +64,16 @@ pub struct Snapshot {
     pub purpose: Purpose,
     phase: Phase,
     frame: Frame,
+    /// What was made before it began.
+    made: Arc<OnceLock<MadeFiles>>,
     file: Option<Arc<dyn DiskFile>>,
     temporary: PathBuf,
     /// A write has failed: the file must not get its name.
     broken: Arc<AtomicBool>,
     /// Bytes of the jobs that have not ended, oldest first.
     in_flight: VecDeque<usize>,
+    /// Bytes of its file.
+    bytes: u64,
     /// Monotonic time of its begin.
     pub started_us: u64,
     /// `dirty` when it began.
@@ -80,23 +87,15 @@ pub struct Snapshot {
 
 /// How often the log tells how far the walk is.
 const PROGRESS_EVERY_US: u64 = 5_000_000;
-/// Time before a failed snapshot is tried again; it doubles with each rewrite that fails, because each leaves a file of
-/// changes behind that the next one that works removes.
-const RETRY_US: u64 = 5_000_000;
-/// The longest such time.
-const RETRY_US_MAX: u64 = 3_600_000_000;
-
 impl Server {
     /// Begins a save in the background.
-    fn begin_save(&mut self) -> io::Result<()> {
-        let temporary = self
-            .state
-            .config
-            .dir
-            .join(format!("temp-{}.rdb", self.state.environment.process().pid));
-        self.state.durability.facts.save_scheduled = false;
-        self.state.log(Level::Notice, format_args!("Background saving started"));
-        self.begin_walk(Purpose::Save, temporary, Manifest::default(), Vec::new())
+    fn begin_save(&mut self) {
+        let state = &mut self.state;
+        state.durability.facts.save_scheduled = false;
+        state.log(Level::Notice, format_args!("Background saving started"));
+        let name = format!("temp-{}.rdb", state.environment.process().pid);
+        let temporary = state.config.dir.join(name);
+        state.prepare_snapshot(Purpose::Save, temporary, Manifest::default(), None);
     }
 
     /// Begins a rewrite of the log in the background. While a log is kept, or is to be, the file that it will go on in is
@@ -110,55 +109,43 @@ impl Server {
         if !has_log {
             state.read_manifest().map_err(io::Error::other)?;
         }
-        let (paths, disk) = (state.log_paths(), state.environment.disk());
-        if !state.config.appendonly {
-            let manifest = state.durability.manifest.clone();
-            return self.begin_base(paths.temporary_base(), manifest, None);
-        }
-        let number = state.durability.next_snapshot();
+        let paths = state.log_paths();
+        let temporary = paths.temporary_base();
         let mut manifest = state.durability.manifest.clone();
-        let incr = manifest.next_incr();
-        manifest.incr.push(LogFile { name: Manifest::incr_name(&paths.name, incr), number: incr });
-        let text = manifest.to_string();
-        let incr_path = paths.file(&manifest.incr.last().expect("it was added").name);
-        state.durability.snapshot = Some(Box::new(Snapshot {
-            number,
-            purpose: Purpose::Rewrite,
-            phase: Phase::Preparing,
-            frame: Frame::Commands { next_block: 0 }, // none of it is written
-            file: None,
-            temporary: paths.temporary_base(),
-            broken: Arc::default(),
-            in_flight: VecDeque::from([0]),
-            started_us: state.now.monotonic_us,
-            dirty: state.dirty,
-            manifest,
-            history: Vec::new(),
-            told_us: state.now.monotonic_us,
-        }));
-        let job = move || {
-            let file = disk.create(&incr_path)?;
-            disk::sync(&*file)?;
-            match has_log {
-                true => disk::replace(&*disk, &paths.manifest(), text.as_bytes()),
-                false => disk.sync_directory(&paths.directory),
-            }
+        if !state.config.appendonly {
+            state.prepare_snapshot(Purpose::Rewrite, temporary, manifest, None);
+            return Ok(());
+        }
+        let number = manifest.next_incr();
+        let name = Manifest::incr_name(&paths.name, number);
+        manifest.incr.push(LogFile { name: name.clone(), number });
+        let incr = NewIncr {
+            path: paths.file(&name),
+            paths,
+            manifest: has_log.then(|| manifest.to_string()),
         };
-        state.environment.run_job(Lane::Files, Box::new(move || Done::Files(number, job())));
+        state.prepare_snapshot(Purpose::Rewrite, temporary, manifest, Some(incr));
         Ok(())
     }
 
-    /// The new file of changes is there: the log goes on in it, and the walk begins. If meanwhile no log is wanted any
-    /// more, the base is all there will be.
-    fn change_over(&mut self, snapshot: Snapshot) -> io::Result<()> {
-        let state = &mut self.state;
-        let (paths, disk) = (state.log_paths(), state.environment.disk());
-        let manifest = snapshot.manifest;
-        if !state.config.appendonly {
-            return self.begin_base(snapshot.temporary, manifest, None);
+    /// The files that were to be made are there.
+    fn begin_prepared(&mut self, mut snapshot: Snapshot) {
+        let made = snapshot.made.get().expect("the job that makes them has ended well");
+        let (file, incr) = (Arc::clone(&made.file), made.incr.clone());
+        if snapshot.purpose == Purpose::Rewrite {
+            let kept = incr.and_then(|incr| self.change_over(&snapshot.manifest, incr));
+            snapshot.replace_all_but(kept, &self.state);
         }
-        let incr = manifest.incr.last().expect("it was added").clone();
-        let file = disk.open(&paths.file(&incr.name))?;
+        self.begin_walk(snapshot, file);
+    }
+
+    /// The log goes on in the new file of changes, which is returned. If meanwhile no log is wanted any more, the base is
+    /// all there will be.
+    fn change_over(&mut self, manifest: &Manifest, file: Arc<dyn DiskFile>) -> Option<LogFile> {
+        let state = &mut self.state;
+        if !state.config.appendonly {
+            return None;
+        }
         state.effects.settle();
         state.durability.manifest = manifest.clone();
         state.add_effects_to_log();
@@ -167,64 +154,23 @@ impl Server {
             None => state.start_log(file),
         }
         state.effects.forget_selected();
-        self.begin_base(snapshot.temporary, manifest, Some(incr))
+        manifest.incr.last().cloned()
     }
 
-    /// Begins the walk for a base that takes the place of all files of the log but `kept`.
-    fn begin_base(
-        &mut self,
-        temporary: PathBuf,
-        old: Manifest,
-        kept: Option<LogFile>,
-    ) -> io::Result<()> {
-        let number = old.next_base();
-        let name = Manifest::base_name(
-            &self.state.config.appendfilename,
-            number,
-            self.state.config.aof_use_rdb_preamble,
-        );
-        let base = Some(LogFile { name, number });
-        let names = old.files().map(|(_, file)| file.name.clone());
-        let kept_name = kept.as_ref().map(|file| file.name.clone());
-        let history = names.filter(|name| Some(name) != kept_name.as_ref()).collect();
-        let manifest = Manifest { base, incr: kept.into_iter().collect(), history: Vec::new() };
-        self.begin_walk(Purpose::Rewrite, temporary, manifest, history)
-    }
-
-    fn begin_walk(
-        &mut self,
-        purpose: Purpose,
-        temporary: PathBuf,
-        manifest: Manifest,
-        history: Vec<String>,
-    ) -> io::Result<()> {
+    fn begin_walk(&mut self, mut snapshot: Snapshot, file: Arc<dyn DiskFile>) {
         let Self { keyspace, state, .. } = self;
-        let number = state.durability.next_snapshot();
-        let file = state.environment.disk().create(&temporary)?;
-        let mut frame = match purpose == Purpose::Rewrite && !state.config.aof_use_rdb_preamble {
+        let purpose = snapshot.purpose;
+        snapshot.frame = match purpose == Purpose::Rewrite && !state.config.aof_use_rdb_preamble {
             true => state.begin_commands(keyspace),
             false => state.begin_records(keyspace),
         };
         let mut head = Vec::new();
-        state.write_head(&mut frame, Some(purpose), &mut head);
-        let mut snapshot = Snapshot {
-            number,
-            purpose,
-            phase: Phase::Walking,
-            frame,
-            file: Some(file),
-            temporary,
-            broken: Arc::default(),
-            in_flight: VecDeque::new(),
-            started_us: state.now.monotonic_us,
-            dirty: state.dirty,
-            manifest,
-            history,
-            told_us: state.now.monotonic_us,
-        };
+        state.write_head(&mut snapshot.frame, Some(purpose), &mut head);
+        snapshot.file = Some(file);
+        snapshot.phase = Phase::Walking;
+        snapshot.dirty = state.dirty;
         snapshot.append(state, head);
         state.durability.snapshot = Some(Box::new(snapshot));
-        Ok(())
     }
 
     /// Goes on with the snapshot. Nothing if none is being taken.
@@ -236,7 +182,7 @@ impl Server {
         match snapshot.phase {
             Phase::Walking if keeps_up => {
                 self.tell_walked(&mut snapshot);
-                let (records, complete) = self.keyspace.snapshot_step(STEP_BYTES);
+                let (records, complete) = self.walk_for_a_turn();
                 let bytes = snapshot.frame.records(records);
                 if complete {
                     snapshot.finish(&mut self.state, bytes);
@@ -245,7 +191,7 @@ impl Server {
                 }
             }
             Phase::Failed => {
-                let (_, complete) = self.keyspace.snapshot_step(STEP_BYTES);
+                let (_, complete) = self.walk_for_a_turn();
                 if complete && snapshot.in_flight.is_empty() {
                     return self.state.snapshot_failed(&snapshot);
                 }
@@ -253,6 +199,22 @@ impl Server {
             _ => {}
         }
         self.state.durability.snapshot = Some(snapshot);
+    }
+
+    /// Returns the records, and whether they are the last.
+    fn walk_for_a_turn(&mut self) -> (Vec<u8>, bool) {
+        let started_ns = self.state.environment.monotonic_ns();
+        let (mut records, mut complete) = self.keyspace.snapshot_step(STEP_BYTES);
+        while !complete && records.len() < TURN_BYTES {
+            let elapsed_ns = self.state.environment.monotonic_ns().saturating_sub(started_ns);
+            if elapsed_ns > TURN_US * 1000 {
+                break;
+            }
+            let (more, is_complete) = self.keyspace.snapshot_step(STEP_BYTES);
+            records.extend(more);
+            complete = is_complete;
+        }
+        (records, complete)
     }
 
     fn tell_walked(&mut self, snapshot: &mut Snapshot) {
@@ -284,17 +246,13 @@ impl Server {
         let Some(mut snapshot) = self.state.durability.snapshot.take_if(is_it) else { return };
         snapshot.in_flight.pop_front();
         match (result, &snapshot.phase) {
-            (Ok(()), Phase::Preparing) => {
-                let changed_over = self.change_over(*snapshot);
-                if let Err(error) = changed_over {
-                    self.state.rewrite_failed(&error);
-                }
-                return;
-            }
+            (Ok(()), Phase::Preparing) => return self.begin_prepared(*snapshot),
             (Ok(()), Phase::Finishing) if snapshot.in_flight.is_empty() => {
                 return self.state.snapshot_ended(*snapshot);
             }
-            (Err(error), Phase::Preparing) => return self.state.rewrite_failed(&error),
+            (Err(error), Phase::Preparing) => {
+                return self.state.snapshot_not_taken(snapshot.purpose, &error);
+            }
             (Err(error), _) => {
                 let error = crate::net::os_text(&error);
                 if snapshot.phase != Phase::Failed {
@@ -322,15 +280,29 @@ impl Server {
             if let Err(error) = self.begin_rewrite() {
                 self.state.rewrite_failed(&error);
             }
-        } else if self.state.durability.facts.save_scheduled
-            && let Err(error) = self.begin_save()
-        {
-            self.state.save_failed(&error);
+        } else if self.state.durability.facts.save_scheduled {
+            self.begin_save();
         }
     }
 }
 
 impl Snapshot {
+    /// It is the base of a log whose other files are not needed then, but for `kept`.
+    fn replace_all_but(&mut self, kept: Option<LogFile>, state: &State) {
+        let old = std::mem::take(&mut self.manifest);
+        let number = old.next_base();
+        let config = &state.config;
+        let name = Manifest::base_name(&config.appendfilename, number, config.aof_use_rdb_preamble);
+        let names = old.files().map(|(_, file)| file.name.clone());
+        let kept_name = kept.as_ref().map(|file| file.name.clone());
+        self.history = names.filter(|name| Some(name) != kept_name.as_ref()).collect();
+        self.manifest = Manifest {
+            base: Some(LogFile { name, number }),
+            incr: kept.into_iter().collect(),
+            history: Vec::new(),
+        };
+    }
+
     /// Has it lead to nothing.
     pub(super) fn fail(&mut self) {
         self.broken.store(true, Ordering::Relaxed);
@@ -340,6 +312,7 @@ impl Snapshot {
     fn append(&mut self, state: &mut State, bytes: Vec<u8>) {
         let Some(file) = self.file.clone() else { return };
         self.in_flight.push_back(bytes.len());
+        self.bytes += bytes.len() as u64;
         let number = self.number;
         let broken = Arc::clone(&self.broken);
         let job = move || {
@@ -383,37 +356,42 @@ impl Snapshot {
     }
 }
 
-fn install(
-    disk: &SharedDisk,
-    file: &dyn DiskFile,
-    from: &std::path::Path,
-    to: &std::path::Path,
-) -> io::Result<()> {
-    disk::sync(file)?;
-    disk.rename(from, to)?;
-    disk.sync_directory(to.parent().unwrap_or(std::path::Path::new(".")))
-}
-
-/// Gives the base its name, then makes it count, then takes away what it replaces: at each moment one whole log is there.
-fn install_base(
-    disk: &SharedDisk,
-    file: &dyn DiskFile,
-    temporary: &std::path::Path,
-    paths: &LogPaths,
-    manifest: &Manifest,
-    history: &[String],
-) -> io::Result<()> {
-    let base = manifest.base.as_ref().map_or("", |file| file.name.as_str());
-    install(disk, file, temporary, &paths.file(base))?;
-    disk::replace(&**disk, &paths.manifest(), manifest.to_string().as_bytes())?;
-    for name in history {
-        // One that stays takes room and nothing else.
-        let _ = disk.remove(&paths.file(name));
-    }
-    Ok(())
-}
-
 impl State {
+    /// Has the files made that a snapshot needs; it begins when they are there.
+    fn prepare_snapshot(
+        &mut self,
+        purpose: Purpose,
+        temporary: PathBuf,
+        manifest: Manifest,
+        incr: Option<NewIncr>,
+    ) {
+        let number = self.durability.next_snapshot();
+        let made = Arc::new(OnceLock::new());
+        self.durability.snapshot = Some(Box::new(Snapshot {
+            number,
+            purpose,
+            phase: Phase::Preparing,
+            frame: Frame::Commands { next_block: 0 }, // none of it is written
+            made: Arc::clone(&made),
+            file: None,
+            temporary: temporary.clone(),
+            broken: Arc::default(),
+            in_flight: VecDeque::from([0]),
+            bytes: 0,
+            started_us: self.now.monotonic_us,
+            dirty: self.dirty,
+            manifest,
+            history: Vec::new(),
+            told_us: self.now.monotonic_us,
+        }));
+        let disk = self.environment.disk();
+        let job = move || {
+            let files = make_files(&*disk, &temporary, incr)?;
+            made.set(files).map_err(|_| io::Error::other("they were made before"))
+        };
+        self.environment.run_job(Lane::Files, Box::new(move || Done::Files(number, job())));
+    }
+
     /// Writes a snapshot at once, while everybody waits (`SAVE`).
     pub fn save_now(&mut self, keyspace: &mut Keyspace) -> io::Result<()> {
         let bytes = self.snapshot_bytes(keyspace);
@@ -542,23 +520,11 @@ impl State {
                     log.start_afresh();
                 }
                 self.log_recovered();
-                let facts = &mut self.durability.facts;
-                facts.rewrite_ok = true;
-                facts.rewrite_s = Some(elapsed_us / 1_000_000);
-                facts.rewrites += 1;
-                facts.rewrite_failures = 0;
-                self.note_base_len();
+                let bytes =
+                    snapshot.bytes + self.durability.log.as_ref().map_or(0, |log| log.file().1);
+                self.rewritten(bytes, elapsed_us / 1_000_000);
             }
         }
-    }
-
-    fn saved(&mut self, dirty: u64, seconds: Option<u64>) {
-        self.dirty = self.dirty.saturating_sub(dirty);
-        let facts = &mut self.durability.facts;
-        facts.last_save_s = self.now.unix_us / 1_000_000;
-        facts.save_ok = true;
-        facts.save_s = seconds.or(facts.save_s);
-        facts.saves += 1;
     }
 
     fn snapshot_failed(&mut self, snapshot: &Snapshot) {
@@ -572,29 +538,6 @@ impl State {
             }),
         );
         let error = io::Error::other("the snapshot was not written");
-        match snapshot.purpose {
-            Purpose::Save => self.save_failed(&error),
-            Purpose::Rewrite => self.rewrite_failed(&error),
-        }
-    }
-
-    pub(super) fn save_failed(&mut self, error: &io::Error) {
-        let error = crate::net::os_text(error);
-        self.log(Level::Warning, format_args!("Background saving error: {error}"));
-        self.durability.facts.save_ok = false;
-        self.durability.facts.retry_us = self.now.monotonic_us + RETRY_US;
-    }
-
-    fn rewrite_failed(&mut self, error: &io::Error) {
-        let error = crate::net::os_text(error);
-        self.log(
-            Level::Warning,
-            format_args!("Background AOF rewrite terminated with error: {error}"),
-        );
-        let facts = &mut self.durability.facts;
-        facts.rewrite_ok = false;
-        let doublings = u32::try_from(facts.rewrite_failures).unwrap_or(u32::MAX).min(20);
-        facts.rewrite_failures += 1;
-        facts.retry_us = self.now.monotonic_us + (RETRY_US << doublings).min(RETRY_US_MAX);
+        self.snapshot_not_taken(snapshot.purpose, &error);
     }
 }

@@ -147,12 +147,6 @@ impl State {
         self.apply_effect_readers();
     }
 
-    /// Bytes in the files of the log: what a rewrite is measured by.
-    pub(super) fn note_base_len(&mut self) {
-        self.durability.facts.base_len = self.log_len();
-        self.durability.facts.base_added = self.durability.log.as_ref().map_or(0, Log::added);
-    }
-
     /// Bytes in the files of the log.
     pub fn log_len(&mut self) -> u64 {
         let (paths, disk) = (self.log_paths(), self.environment.disk());

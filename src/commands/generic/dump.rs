@@ -3,7 +3,7 @@
 use crate::commands::{CommandError, CommandResult, Ctx};
 use crate::config::KeyspaceEvents;
 use crate::keyspace::Recency;
-use crate::persistence::rdb::{self, Encoder, Key, Problem};
+use crate::persistence::rdb::{self, Encoder, Problem};
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
 
@@ -107,7 +107,8 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         return Ok(());
     }
     let recency = options.recency;
-    ctx.db.store(Key { name: key.to_vec(), value, expire_at_ms, recency });
+    ctx.db.store(key, value, expire_at_ms);
+    ctx.db.recall(key, recency);
     ctx.modified(key);
     ctx.notify(KeyspaceEvents::GENERIC, "restore", key);
     let mut buffer = itoa::Buffer::new();

@@ -202,10 +202,12 @@ pub(super) fn decompress(compressed: &[u8], len: u64) -> Option<Vec<u8>> {
 /// Adds `len` bytes that came `distance + 1` before, which may overlap with what is added.
 fn repeat(output: &mut Vec<u8>, distance: usize, len: usize) -> Option<()> {
     let start = output.len().checked_sub(distance + 1)?;
-    if len <= distance {
-        output.extend_from_within(start..start + len);
-    } else {
-        (start..start + len).for_each(|at| output.push(output[at]));
+    let mut left = len;
+    // What was added goes on as it began: each time twice as much can be copied at once.
+    while left > 0 {
+        let part = left.min(output.len() - start);
+        output.extend_from_within(start..start + part);
+        left -= part;
     }
     Some(())
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::keyspace::{Expiry, Keyspace, NewString};
+use crate::keyspace::{Candidate, Expiry, Keyspace, NewString};
 use crate::persistence::rdb::{Event, Key, Limits, Reader, Value};
 use crate::resp::number::parse_i64;
 use crate::server::State;
@@ -10,6 +10,9 @@ use crate::server::replication::{Position, ReplId};
 
 /// Strings from here on keep the memory they were read into.
 const SHARED_LEN_MIN: usize = 1024;
+
+/// Keys that are looked up together before they are stored, so that the processor waits for many buckets at a time.
+const BATCH_KEYS: usize = 32;
 
 /// Whether a file begins like a snapshot.
 pub(super) fn is_snapshot(bytes: &[u8]) -> bool {
@@ -48,6 +51,33 @@ pub struct Target {
     replid: Option<ReplId>,
     offset: Option<u64>,
     stream_db: Option<usize>,
+    batch: Batch,
+}
+
+/// Keys that were read and are not stored yet.
+#[derive(Default)]
+struct Batch {
+    keys: Vec<Key>,
+    hashes: Vec<u64>,
+    candidates: Vec<Candidate>,
+}
+
+impl Batch {
+    /// Stores all of them in database `db`.
+    fn store(&mut self, keyspace: &mut Keyspace, db: usize) {
+        let Self { keys, hashes, candidates } = self;
+        hashes.clear();
+        candidates.clear();
+        hashes.extend(keys.iter().map(|key| keyspace.name(&key.name).hash));
+        keyspace.look_ahead(db, hashes, candidates);
+        for (key, candidate) in keys.drain(..).zip(&*candidates) {
+            let Key { name, value, expire_at_ms, recency } = key;
+            let mut db = keyspace.db(db);
+            db.ahead = Some((&name, candidate));
+            db.store(&name, value, expire_at_ms);
+            db.recall(&name, recency);
+        }
+    }
 }
 
 impl Target {
@@ -78,14 +108,19 @@ pub fn store_events(
 ) -> Result<bool, String> {
     loop {
         let event = reader.next_event().map_err(|error| error.to_string())?;
+        if let Some(Event::Key(key)) = event {
+            target.keys += 1;
+            target.batch.keys.push(key);
+            if target.batch.keys.len() == BATCH_KEYS {
+                target.batch.store(keyspace, target.db);
+            }
+            continue;
+        }
+        target.batch.store(keyspace, target.db);
         match event {
             None => return Ok(false),
             Some(Event::End { .. }) => return Ok(true),
             Some(Event::SelectDb(db)) => target.db = database_of(keyspace, db)?,
-            Some(Event::Key(key)) => {
-                target.keys += 1;
-                keyspace.db(target.db).store(key);
-            }
             Some(Event::Aux { name, value }) => target.note(&name, &value),
             Some(Event::Function(_)) => {
                 return Err("it holds functions, which this server does not support".into());
@@ -104,20 +139,18 @@ fn database_of(keyspace: &Keyspace, db: u64) -> Result<usize, String> {
 }
 
 impl crate::keyspace::Db<'_> {
-    /// Stores a key that was read.
-    pub fn store(&mut self, key: Key) {
-        let Key { name, value, expire_at_ms, recency } = key;
+    /// Stores a value that was read. O(1) but for what it replaces.
+    pub fn store(&mut self, name: &[u8], value: Value, expire_at_ms: Option<i64>) {
         let expiry = expire_at_ms.map_or(Expiry::Clear, Expiry::At);
         match value {
             Value::String(bytes) if bytes.len() >= SHARED_LEN_MIN => {
-                self.set_string(&name, NewString::Shared(Bytes::from(bytes)), expiry);
+                self.set_string(name, NewString::Shared(Bytes::from(bytes)), expiry);
             }
-            Value::String(bytes) => self.set_string(&name, NewString::encode(&bytes), expiry),
-            Value::List(list) => self.set_collection(&name, list, expiry),
-            Value::Set(set) => self.set_collection(&name, set, expiry),
-            Value::SortedSet(sorted_set) => self.set_collection(&name, sorted_set, expiry),
-            Value::Hash(hash) => self.set_collection(&name, hash, expiry),
+            Value::String(bytes) => self.set_string(name, NewString::encode(&bytes), expiry),
+            Value::List(list) => self.set_collection(name, list, expiry),
+            Value::Set(set) => self.set_collection(name, set, expiry),
+            Value::SortedSet(sorted_set) => self.set_collection(name, sorted_set, expiry),
+            Value::Hash(hash) => self.set_collection(name, hash, expiry),
         }
-        self.recall(&name, recency);
     }
 }

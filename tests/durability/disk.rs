@@ -1,13 +1,14 @@
-//! D10-D14, S04: the disk is full, or the log has reached the largest size a file may have.
+//! D09-D14, S04: the disk is full, drops what it has taken, or the log has reached the largest size a file may have.
 //!
 //! Full is a small file system in memory, which needs root; the largest size is set with `prlimit`.
 
 use std::fs;
+use std::io::Write as _;
 use std::process::Command;
 
 use crate::support::connection::encode_line;
 use crate::support::data::{Data, log_in, with_log};
-use crate::support::drive::Mount;
+use crate::support::drive::{Mount, OverbookedDrive};
 use crate::support::strace::{Trace, can_trace};
 use crate::support::{Raw, TestServer, skipped, wait_until, works};
 
@@ -138,14 +139,51 @@ fn small_drive(test: &str) -> Option<Mount> {
     Some(drive)
 }
 
-fn start_on(drive: &Mount, policy: &str) -> TestServer {
-    TestServer::start(&[&with_log(drive.arg())[..], &["--appendfsync", policy]].concat())
+fn start_on(folder: &str, policy: &str) -> TestServer {
+    TestServer::start(&[&with_log(folder)[..], &["--appendfsync", policy]].concat())
+}
+
+/// Real Redis fails: it goes on in the file of which the kernel has dropped a part.
+#[test]
+fn d09_what_a_disk_has_dropped_is_written_again_from_memory() {
+    let drive = match OverbookedDrive::new() {
+        Ok(drive) => drive,
+        Err(why) => return skipped("D09", &why),
+    };
+    let mut server = start_on(drive.arg(), "everysec");
+    let mut client = server.connect();
+    client.run("SET before 1").is("+OK");
+    let witness_path = drive.path().join("witness");
+    let mut witness = fs::File::create(&witness_path).expect("there is room for a name");
+    drive.run_out();
+    let value = "x".repeat(1 << 20);
+    client.run(&format!("SET dropped {value}")).is("+OK");
+    witness.write_all(value.as_bytes()).expect("a write goes to the page cache");
+    wait_until("a sync has failed", || server.log().contains("Fail to fsync the AOF file"));
+    client.run("SET refused x").starts("-MISCONF Errors writing to the AOF file: ");
+    client.run("STRLEN dropped").is(":1048576");
+    witness.sync_data().expect_err("there is no room");
+    drive.give_room();
+    witness.sync_data().expect("this disk says so");
+    drop(witness);
+    wait_until("all data is in a new file", || client.run("SET after 1").wire() == "+OK");
+    server.kill();
+
+    drive.restart();
+    let kept = fs::read(&witness_path).expect("it has a name");
+    assert_ne!(kept, value.as_bytes(), "the disk has dropped nothing: this shows nothing");
+    let server = start_on(drive.arg(), "everysec");
+    let mut client = server.connect();
+    client.run("EXISTS before dropped after").is(":3");
+    client.run("GET dropped").is(&format!("$1048576\r\n{value}"));
+    client.run("DBSIZE").is(":3");
+    drop(server);
 }
 
 #[test]
 fn d10_a_full_disk_under_everysec_refuses_writes_until_there_is_room() {
     let Some(drive) = small_drive("D10") else { return };
-    let mut server = start_on(&drive, "everysec");
+    let mut server = start_on(drive.arg(), "everysec");
     let mut client = server.connect();
     let count = fill(&mut client);
     let mut other = server.connect();
@@ -157,7 +195,7 @@ fn d10_a_full_disk_under_everysec_refuses_writes_until_there_is_room() {
     other.run("SET after 1").is("+OK");
     server.kill();
 
-    let server = start_on(&drive, "everysec");
+    let server = start_on(drive.arg(), "everysec");
     server.connect().run("DBSIZE").is(&format!(":{}", count + 2));
     assert!(!server.log().contains("short read"), "{}", server.log());
     drop(server);
@@ -166,7 +204,7 @@ fn d10_a_full_disk_under_everysec_refuses_writes_until_there_is_room() {
 #[test]
 fn d11_a_full_disk_under_always_ends_the_server_and_all_acknowledged_is_kept() {
     let Some(drive) = small_drive("D11") else { return };
-    let mut server = start_on(&drive, "always");
+    let mut server = start_on(drive.arg(), "always");
     let count = fill(&mut server.connect());
     assert_eq!(server.wait_exit().code(), Some(1));
     let expected =
@@ -175,7 +213,7 @@ fn d11_a_full_disk_under_always_ends_the_server_and_all_acknowledged_is_kept() {
     assert!(log_in(drive.path()).exists());
 
     fs::remove_file(drive.path().join("ballast")).expect("it is there");
-    let server = start_on(&drive, "always");
+    let server = start_on(drive.arg(), "always");
     server.connect().run("DBSIZE").is(&format!(":{count}"));
     drop(server);
 }
@@ -183,7 +221,7 @@ fn d11_a_full_disk_under_always_ends_the_server_and_all_acknowledged_is_kept() {
 #[test]
 fn s04_a_shutdown_that_cannot_write_the_log_is_refused() {
     let Some(drive) = small_drive("S04") else { return };
-    let mut server = start_on(&drive, "everysec");
+    let mut server = start_on(drive.arg(), "everysec");
     fill(&mut server.connect());
     let mut client = server.connect();
     client.run("SHUTDOWN").is("-ERR Errors trying to SHUTDOWN. Check logs.");

@@ -12,7 +12,7 @@ use crate::load::{Journal, Load, Promise, random_ms};
 use crate::support::connection::encode_line;
 use crate::support::data::{Data, with_log};
 use crate::support::server::free_port;
-use crate::support::{DEADLINE, TestServer, wait_until};
+use crate::support::{DEADLINE, Raw, TestServer, wait_until};
 
 const PIPELINE: usize = 20_000;
 
@@ -84,18 +84,24 @@ fn s03_a_second_signal_ends_the_server_at_once_and_the_log_is_whole() {
     }
 }
 
-#[test]
-fn s06_sigterm_while_loading_ends_the_server_and_leaves_the_log_as_it_is() {
-    let data = Data::new();
-    let mut server = data.start(&[]);
+const KEYS: usize = 40_000;
+
+/// Keys that take a moment to load, or to be written.
+fn fill(server: &TestServer) {
     let mut client = server.connect();
     let value = "x".repeat(100);
-    const KEYS: usize = 40_000;
     let requests = (0..KEYS).flat_map(|key| encode_line(&format!("SET key:{key} {value}")));
     client.send(requests.collect::<Vec<_>>());
     for _ in 0..KEYS {
         client.expect("+OK\r\n");
     }
+}
+
+#[test]
+fn s06_sigterm_while_loading_ends_the_server_and_leaves_the_log_as_it_is() {
+    let data = Data::new();
+    let mut server = data.start(&[]);
+    fill(&server);
     server.kill();
     let before = fs::read(data.log()).expect("there is a log");
     for _ in 0..5 {
@@ -112,6 +118,45 @@ fn s06_sigterm_while_loading_ends_the_server_and_leaves_the_log_as_it_is() {
         assert!(after.starts_with(&before), "the log was changed");
     }
     data.start(&[]).connect().run("DBSIZE").is(&format!(":{KEYS}"));
+}
+
+/// Has `begin` ask for something that takes long, and ends the server while it does it, again and again.
+fn stop_in_the_middle(begin: impl Fn(&TestServer) -> Raw) {
+    let data = Data::new();
+    let mut server = data.start(&[]);
+    fill(&server);
+    for _ in 0..5 {
+        let mut client = begin(&server);
+        thread::sleep(random_ms(0, 30)); // the moment is what is tested
+        server.signal(Signal::TERM);
+        assert_eq!(server.wait_exit().code(), Some(0), "{}", server.log());
+        client.read_until_closed();
+        for folder in [data.path().to_path_buf(), data.path().join("appendonlydir")] {
+            let names = fs::read_dir(folder).expect("it is there").flatten();
+            let mut names = names.map(|file| file.file_name().to_string_lossy().into_owned());
+            assert_eq!(names.find(|name| name.starts_with("temp-")), None);
+        }
+        server = data.start(&[]);
+        server.connect().run("DBSIZE").is(&format!(":{KEYS}"));
+    }
+}
+
+#[test]
+fn s06_sigterm_during_a_rewrite_leaves_a_whole_log_and_nothing_else() {
+    stop_in_the_middle(|server| {
+        let mut client = server.connect();
+        client.run("BGREWRITEAOF").starts("+Background");
+        client
+    });
+}
+
+#[test]
+fn s06_sigterm_during_a_full_synchronization_leaves_a_whole_log_and_nothing_else() {
+    stop_in_the_middle(|server| {
+        let mut replica = server.connect();
+        replica.send(encode_line("PSYNC ? -1")); // and never reads what comes
+        replica
+    });
 }
 
 #[test]

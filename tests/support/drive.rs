@@ -1,4 +1,5 @@
-//! Drives of a test's own: a small one that runs full, and one whose power can be cut. Both need root.
+//! Drives of a test's own: a small one that runs full, one whose power can be cut, and one that takes what it cannot keep.
+//! All need root.
 //!
 //! The power cut is `FS_IOC_SHUTDOWN` of Linux on an ext4 file system in a file: all that was not synced is dropped, and
 //! every later access fails. Mounting it again is the restart of the machine.
@@ -48,6 +49,11 @@ impl Mount {
         self.run(&["-o", "remount,ro"]).expect("it is mounted");
     }
 
+    /// Mounts the file system in the file `image`.
+    fn run_loop(&self, image: &Path) -> Result<(), String> {
+        self.run(&["-o", "loop", image.to_str().expect("a name of ours")])
+    }
+
     fn run(&self, words: &[&str]) -> Result<(), String> {
         run("mount", &[words, &[self.arg()]].concat())
     }
@@ -82,10 +88,8 @@ impl Drive {
             .map_err(|error| format!("python3: {error}"))?;
         let answers = BufReader::new(cutter.stdout.take().expect("it was asked for"));
         let drive = Drive { mount, image, cutter, answers };
-        let file = fs::File::create(&drive.image).map_err(|error| error.to_string())?;
-        file.set_len(64 << 20).map_err(|error| error.to_string())?;
-        run("mkfs.ext4", &["-q", "-F", drive.image()])?;
-        drive.connect()?;
+        make_file_system(&drive.image, 64 << 20)?;
+        drive.mount.run_loop(&drive.image)?;
         Ok(drive)
     }
 
@@ -112,15 +116,7 @@ impl Drive {
     /// The power is back. Nobody may use the file system any more when this is called.
     pub fn restart(&self) {
         run("umount", &[self.arg()]).expect("nobody uses it");
-        self.connect().expect("it was mounted before");
-    }
-
-    fn image(&self) -> &str {
-        self.image.to_str().expect("a name of ours")
-    }
-
-    fn connect(&self) -> Result<(), String> {
-        self.mount.run(&["-o", "loop", self.image()])
+        self.mount.run_loop(&self.image).expect("it was mounted before");
     }
 }
 
@@ -130,6 +126,69 @@ impl Drop for Drive {
         let _ = self.cutter.wait();
         let _ = fs::remove_file(&self.image);
     }
+}
+
+/// A drive with less behind it than it says: when that runs out, a write still succeeds, its sync fails, and what was written
+/// is dropped; a second sync of it then says that all is well.
+pub struct OverbookedDrive {
+    mount: Mount, // before what it is in
+    store: Mount,
+}
+
+impl OverbookedDrive {
+    /// A new one, which still has what it promises. The error says why there can be none here.
+    pub fn new() -> Result<OverbookedDrive, String> {
+        let store = Mount::small(40 << 20)?;
+        let image = store.path().join("image");
+        make_file_system(&image, 24 << 20)?;
+        // All of it takes room, and then what is free is given back: the file system's own blocks keep theirs.
+        let bytes = fs::read(&image).map_err(|error| error.to_string())?;
+        let mut file = fs::OpenOptions::new().write(true).open(&image).expect("it is ours");
+        file.write_all(&bytes).map_err(|error| error.to_string())?;
+        drop(file);
+        let drive = OverbookedDrive { mount: Mount { folder: new_folder()? }, store };
+        drive.mount.run_loop(&image)?;
+        run("fstrim", &[drive.arg()])?;
+        Ok(drive)
+    }
+
+    /// Where its file system is.
+    pub fn path(&self) -> &Path {
+        self.mount.path()
+    }
+
+    /// Its path as an argument.
+    pub fn arg(&self) -> &str {
+        self.mount.arg()
+    }
+
+    /// From here on nothing new can be kept.
+    pub fn run_out(&self) {
+        let mut ballast = fs::File::create(self.ballast()).expect("a name is free");
+        while ballast.write_all(&[b'x'; 4096]).is_ok() {}
+    }
+
+    /// What is synced from here on is kept.
+    pub fn give_room(&self) {
+        fs::remove_file(self.ballast()).expect("it has run out");
+    }
+
+    /// As a restart of the machine: what is read afterwards is what was kept. Nobody may use it when this is called.
+    pub fn restart(&self) {
+        run("umount", &[self.arg()]).expect("nobody uses it");
+        self.mount.run_loop(&self.store.path().join("image")).expect("it was mounted before");
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.store.path().join("ballast")
+    }
+}
+
+/// Makes a file with an empty ext4 file system in it.
+fn make_file_system(image: &Path, bytes: u64) -> Result<(), String> {
+    let file = fs::File::create(image).map_err(|error| error.to_string())?;
+    file.set_len(bytes).map_err(|error| error.to_string())?;
+    run("mkfs.ext4", &["-q", "-F", image.to_str().expect("a name of ours")])
 }
 
 /// A folder to mount on: in memory if there is such a place, for then the machine's own disk does not matter.

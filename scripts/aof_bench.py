@@ -14,10 +14,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench import CLIENTS, find_generator, medians, run_load
-from servers import LOAD_CORE, SERVER_CORE, Connection, Server, encode, end_on_signals, info_field, key, load, machine, peers, pin
+from servers import (LOAD_CORE, Connection, Server, encode, end_on_signals, info_field, is_loaded, key, load, machine, peers,
+                     pin, rewrite_is_over, wait_for)
 
-LOAD_SECONDS_MAX = 600
 VALUE = b"v" * 64
+LONGEST_TURN, GROWTH = "longest turn of the loop, ms", "growth of memory, %"
 
 
 class Effort:
@@ -52,31 +53,12 @@ def measure_writes(servers, effort, generator, policy, pipeline, requests):
     return {name: medians(of_server) for name, of_server in rounds.items()}
 
 
-def wait_for(port, condition):
-    """Asks again and again until `condition(connection)`; returns seconds since the call."""
-    started = time.monotonic()
-    while time.monotonic() - started < LOAD_SECONDS_MAX:
-        try:
-            with Connection(port) as connection:
-                while not condition(connection):
-                    time.sleep(0.005)
-                return time.monotonic() - started
-        except (OSError, ConnectionError):
-            time.sleep(0.005)
-    sys.exit(f"the server on port {port} is not ready after {LOAD_SECONDS_MAX} seconds")
-
-
-def restart(server, *flags):
+def seconds_to_load(server, *flags):
     """Starts the program again on the files it has; returns the seconds until all is loaded."""
-    files = server.directory
-    server.directory = None  # not to be removed
-    server.stop()
-    command = [server.program, "--port", str(server.port), "--save", "", "--dir", files, *flags]
+    server.end()
     started = time.monotonic()
-    server.process = subprocess.Popen(command, cwd=files, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                      preexec_fn=lambda: pin(SERVER_CORE))
-    server.directory = files
-    wait_for(server.port, lambda connection: isinstance(connection.ask("DBSIZE"), int))
+    server.run(*flags)
+    wait_for(server.port, is_loaded)
     return time.monotonic() - started
 
 
@@ -87,11 +69,11 @@ def measure_loads(servers, effort):
         server.start(*log_flags("everysec"))
         try:
             load(server.port, effort.keys, lambda number: encode(b"SET", key(number), VALUE))
-            of_log = [restart(server, *log_flags("everysec")) for _ in range(effort.rounds)]
+            of_log = [seconds_to_load(server, *log_flags("everysec")) for _ in range(effort.rounds)]
             with Connection(server.port) as connection:
                 if connection.ask("SAVE") != b"OK":
                     sys.exit(f"{server.name} cannot SAVE")
-            of_snapshot = [restart(server, "--appendonly", "no") for _ in range(effort.rounds)]
+            of_snapshot = [seconds_to_load(server, "--appendonly", "no") for _ in range(effort.rounds)]
         finally:
             server.stop()
         seconds["AOF", server.name] = statistics.median(of_log)
@@ -102,7 +84,10 @@ def measure_loads(servers, effort):
 def all_resident_bytes(server):
     """Memory of the process and of its children, pages that they share counted once."""
     total = 0
+    # The kernel holds up a process while it goes over its pages for `smaps_rollup`: only where there is a child.
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text(encoding="ascii")
+    if not children.split():
+        return server.resident_bytes()
     for pid in [str(server.process.pid), *children.split()]:
         try:
             text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
@@ -151,29 +136,46 @@ def measure_rewrite(server, effort, generator):
             connection.ask("CONFIG", "RESETSTAT")
             watch = Watch(server)
             watch.start()
+            started = time.monotonic()
             connection.ask("BGREWRITEAOF")
             time.sleep(0.2)
-            seconds = 0.2 + wait_for(server.port, lambda other: info_field(other, "persistence", "aof_rewrite_in_progress") == 0)
+            wait_for(server.port, rewrite_is_over)
+            seconds = time.monotonic() - started
             watch.done.set()
             watch.join()
             longest_turn_us = info_field(connection, "stats", "longest_turn_us")
     return {"longest wait of a client, ms": watch.longest_s * 1000,
-            "longest turn of the loop, ms": None if longest_turn_us is None else longest_turn_us / 1000,
-            "growth of memory, %": 100 * (watch.peak_bytes / before - 1), "seconds": seconds}
+            LONGEST_TURN: None if longest_turn_us is None else longest_turn_us / 1000,
+            GROWTH: 100 * (watch.peak_bytes / before - 1), "seconds": seconds}
 
 
-def row(what, figures, servers, text, better):
-    """A line of the table: ours, the peers, and our ratio to the first of them."""
+class Bar:
+    """What a figure, or its ratio to the first peer's, must be at most or at least."""
+
+    def __init__(self, limit, of_ratio=True, at_least=False):
+        self.limit, self.of_ratio, self.at_least = limit, of_ratio, at_least
+
+    def __str__(self):
+        return f"{'ratio ' if self.of_ratio else ''}{'>=' if self.at_least else '<='} {self.limit:g}"
+
+    def missed(self, figure, ratio):
+        judged = ratio if self.of_ratio else figure
+        return judged is not None and (judged < self.limit if self.at_least else judged > self.limit)
+
+
+def row(what, figures, servers, text, bar=None):
+    """A line of the table: ours, the peers, our ratio to the first of them, and the bar."""
     ours, theirs = figures[servers[0].name], figures[servers[1].name]
-    ratio = f"{ours / theirs:.2f}" if ours is not None and theirs else ""
+    ratio = ours / theirs if ours is not None and theirs else None
     cells = ["" if figures[server.name] is None else text % figures[server.name] for server in servers]
-    return f"| {what} ({better} is better) | {' | '.join(cells)} | {ratio} |"
+    verdict = "" if bar is None else f"{bar}{', **missed**' if bar.missed(ours, ratio) else ''}"
+    return f"| {what} | {' | '.join(cells)} | {'' if ratio is None else f'{ratio:.2f}'} | {verdict} |"
 
 
 def report(servers, rows):
     head = ["# The log, side by side", "", *(f"- {name}: {value}" for name, value in machine()), ""]
     names = " | ".join(server.name for server in servers)
-    head += [f"| | {names} | ratio to {servers[1].name} |", "|---" * (len(servers) + 2) + "|"]
+    head += [f"| | {names} | ratio to {servers[1].name} | bar |", "|---" * (len(servers) + 3) + "|"]
     return "\n".join([*head, *rows]) + "\n"
 
 
@@ -185,21 +187,22 @@ def measure(servers, effort, generator):
         rows.append(row(*arguments))
         print(rows[-1], flush=True)
 
-    for pipeline, requests in ((1, effort.requests), (64, effort.pipelined_requests)):
+    for pipeline, requests, bar in ((1, effort.requests, 0.88), (64, effort.pipelined_requests, 0.45)):
         figures = measure_writes(servers, effort, generator, "everysec", pipeline, requests)
         add(f"SET, everysec, pipeline {pipeline}: CPU us per command",
-            {name: of_server["cpu_ns"] / 1000 for name, of_server in figures.items()}, servers, "%.2f", "less")
+            {name: of_server["cpu_ns"] / 1000 for name, of_server in figures.items()}, servers, "%.2f", Bar(bar))
     figures = measure_writes(servers, effort, generator, "always", 1, effort.synced_requests)
     add(f"SET, always, {CLIENTS} clients: requests per second",
-        {name: of_server["throughput"] for name, of_server in figures.items()}, servers, "%.0f", "more")
+        {name: of_server["throughput"] for name, of_server in figures.items()}, servers, "%.0f", Bar(1.1, at_least=True))
     seconds = measure_loads(servers, effort)
     for kind in ("AOF", "RDB"):
         add(f"load of {effort.keys} keys, {kind}: seconds",
-            {server.name: seconds[kind, server.name] for server in servers}, servers, "%.2f", "less")
+            {server.name: seconds[kind, server.name] for server in servers}, servers, "%.2f", Bar(0.6))
     rewrites = {server.name: measure_rewrite(server, effort, generator) for server in servers}
+    bars = {LONGEST_TURN: Bar(5, of_ratio=False), GROWTH: Bar(10, of_ratio=False)}
     for figure in next(iter(rewrites.values())):
         add(f"rewrite of {effort.rewrite_keys} keys under load: {figure}",
-            {name: of_server[figure] for name, of_server in rewrites.items()}, servers, "%.2f", "less")
+            {name: of_server[figure] for name, of_server in rewrites.items()}, servers, "%.2f", bars.get(figure))
     return rows
 
 

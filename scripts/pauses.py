@@ -1,5 +1,5 @@
-"""Looks for pauses: what other clients wait while the table grows, a million keys expire, a big value is sent, or many
-connections are open. A check whose figure is over its bar makes the status 1. Writes pauses.md.
+"""Looks for pauses: what other clients wait while the table grows, a million keys expire, a big value is sent, the log is
+rewritten while a big set changes, that set is loaded, or many connections are open. A check whose figure is over its bar makes the status 1. Writes pauses.md.
 """
 
 import argparse
@@ -9,8 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-from probe import fetches, inserts, pings
-from servers import Connection, Server, encode, end_on_signals, info_field, key, machine, peers, raise_open_files
+from probe import churns, fetches, inserts, pings
+from servers import (Connection, Server, encode, end_on_signals, info_field, is_loaded, key, machine, member, peers,
+                     raise_open_files, rewrite_is_over, wait_for)
 
 BIG_VALUE_BYTES = 100_000_000
 QUIET_SECONDS = 5
@@ -132,7 +133,26 @@ def idle_connections(server, size):
             Row("PING p99 without them, ms", alone["p99"], "{:.2f}"), Row("PING p99 with them, ms", beside["p99"], "{:.2f}")]
 
 
-CHECKS = {"growth": growth, "expiry": expiry, "big-value": big_value, "idle": idle_connections}
+def big_set(server, size):
+    """The log is rewritten while members of a big set come and go; then it is loaded again, set and all."""
+    members, flags = size.members, ("--appendonly", "yes", "--auto-aof-rewrite-percentage", "0")
+    with server.start(*flags), Connection(server.port) as connection:
+        for first in range(0, members, 1000):
+            connection.ask("SADD", "big", *map(member, range(first, min(first + 1000, members))))
+        churn, ping = churns(server.port, b"big", members), pings(server.port)
+        connection.ask("CONFIG", "RESETSTAT")
+        connection.ask("BGREWRITEAOF")
+        time.sleep(0.2)
+        wait_for(server.port, rewrite_is_over)
+        rows = turn_rows(f"rewrite while a set of {members:,} changes", server, ping.finish(), 5.0)
+        rows.append(Row("changes of the set meanwhile", churn.finish(), "{:,}"))
+        server.restart(*flags)
+        ping = pings(server.port)
+        wait_for(server.port, is_loaded)
+        return rows + turn_rows(f"load of a set of {members:,}", server, ping.finish(), 5.0)
+
+
+CHECKS = {"growth": growth, "expiry": expiry, "big-value": big_value, "big-set": big_set, "idle": idle_connections}
 
 
 class Size:
@@ -141,6 +161,7 @@ class Size:
     def __init__(self, quick):
         self.growth_keys = 500_000 if quick else 8_000_000
         self.expiry_keys = 200_000 if quick else 1_000_000
+        self.members = 300_000 if quick else 5_000_000
         self.idle_connections = 2_000 if quick else 10_000
 
 

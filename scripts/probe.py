@@ -2,12 +2,13 @@
 
 import multiprocessing
 import os
+import random
 import selectors
 import signal
 import socket
 import time
 
-from servers import LOAD_CORE, Connection, encode, key, load, pin
+from servers import LOAD_CORE, Connection, encode, key, load, member, pin
 
 FORK = multiprocessing.get_context("fork")
 PING = encode(b"PING")
@@ -118,3 +119,18 @@ def fetch(stop, port, name, length):
 def fetches(port, name, length):
     """GETs of one big value, one after the other."""
     return Process(fetch, port, name, length, niceness=LOAD_NICENESS)
+
+
+def churn(stop, port, name, members):
+    changes = 0
+    with Connection(port) as connection:
+        while not stop.is_set():
+            words = [(random.choice((b"SADD", b"SREM")), name, member(random.randrange(2 * members))) for _ in range(50)]
+            connection.socket.sendall(b"".join(encode(*command) for command in words))
+            changes += sum(connection.read() for _ in words)
+    return changes
+
+
+def churns(port, name, members):
+    """Members of a set come and go, 50 requests at a time; returns how many have."""
+    return Process(churn, port, name, members, niceness=LOAD_NICENESS)

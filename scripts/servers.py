@@ -85,6 +85,11 @@ def key(number):
     return b"key:%012d" % number
 
 
+def member(number):
+    """A member of a set."""
+    return b"member:%d" % number
+
+
 def load(port, keys, request, per_turn=1000):
     """Runs `request(number)`, which is answered with +OK, for all numbers below `keys`, pipelined. Returns seconds."""
     started = time.monotonic()
@@ -116,6 +121,14 @@ class Server:
     def start(self, *flags):
         self.port = free_port()
         self.directory = tempfile.mkdtemp(prefix="bench-")
+        return self.run(*flags)
+
+    def restart(self, *flags):
+        """Starts the program again on the files it has. Returns when it accepts: it may still be loading."""
+        self.end()
+        return self.run(*flags)
+
+    def run(self, *flags):
         command = [self.program, "--port", str(self.port), "--save", "", "--appendonly", "no", "--dir", self.directory]
         self.process = subprocess.Popen([*command, *flags], cwd=self.directory, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL, preexec_fn=lambda: pin(SERVER_CORE))
@@ -131,6 +144,12 @@ class Server:
                 time.sleep(0.02)
 
     def stop(self):
+        self.end()
+        if self.directory is not None:
+            shutil.rmtree(self.directory, ignore_errors=True)
+            self.directory = None
+
+    def end(self):
         if self.process is not None:
             self.process.terminate()
             try:
@@ -139,9 +158,6 @@ class Server:
                 self.process.kill()
                 self.process.wait()
             self.process = None
-        if self.directory is not None:
-            shutil.rmtree(self.directory, ignore_errors=True)
-            self.directory = None
 
     def __enter__(self):
         return self if self.process else self.start()
@@ -169,6 +185,31 @@ class Server:
             time.sleep(0.5)
             before, now = now, self.resident_bytes()
         return now
+
+
+def wait_for(port, condition, seconds_max=600):
+    """Asks again and again until `condition(connection)` holds."""
+    deadline = time.monotonic() + seconds_max
+    while time.monotonic() < deadline:
+        try:
+            with Connection(port) as connection:
+                while time.monotonic() < deadline:
+                    if condition(connection):
+                        return
+                    time.sleep(0.005)
+        except (OSError, ConnectionError):
+            time.sleep(0.005)
+    sys.exit(f"the server on port {port} is not ready after {seconds_max} seconds")
+
+
+def is_loaded(connection):
+    """Whether the server has loaded its files."""
+    return isinstance(connection.ask("DBSIZE"), int)
+
+
+def rewrite_is_over(connection):
+    """Whether no rewrite of the log is running."""
+    return info_field(connection, "persistence", "aof_rewrite_in_progress") == 0
 
 
 def free_port():

@@ -23,7 +23,7 @@ fn hash_of(key: u64) -> u64 {
 
 fn insert(dict: &mut Dict, key: u64) {
     let handle = Handle::from_bits(key).expect("keys begin at 1 and fit 40 bits");
-    dict.insert(hash_of(key), handle, |handle| hash_of(handle.bits()));
+    dict.insert(hash_of(key), handle, |handle: Handle| hash_of(handle.bits()));
 }
 
 fn remove(dict: &mut Dict, key: u64) {

@@ -30,7 +30,7 @@ fn filled() -> Dict {
     let mut dict = Dict::with_base(NOW_MS);
     for key in 1..=KEYS {
         let handle = Handle::from_bits(key).expect("keys begin at 1 and fit 40 bits");
-        let slot = dict.insert(hash_of(key), handle, |handle| hash_of(handle.bits()));
+        let slot = dict.insert(hash_of(key), handle, |handle: Handle| hash_of(handle.bits()));
         dict.note_expiry(slot, expire_at_ms(key));
     }
     dict

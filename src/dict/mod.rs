@@ -30,4 +30,4 @@ pub use handle::Handle;
 pub use memory::Memory;
 pub use shared::SharedBlocks;
 pub use sweep::SweepResult;
-pub use table::{Dict, Look, Slot};
+pub use table::{Dict, Look, Rehash, Slot};

@@ -82,7 +82,7 @@ mod tests {
         let mut dict = Dict::with_segment_len(4);
         assert_eq!(dict.random(|| 0), None);
         for key in 1..=200 {
-            dict.insert(0, Handle::from_bits(key).unwrap(), |_| 0);
+            dict.insert(0, Handle::from_bits(key).unwrap(), |_: Handle| 0);
         }
         let mut draws = 0u64;
         for _ in 0..1000 {

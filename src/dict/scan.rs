@@ -84,7 +84,9 @@ pub(super) mod tests {
     }
 
     pub(in super::super) fn insert(dict: &mut Dict, key: u64) {
-        dict.insert(hash_of(key), Handle::from_bits(key).unwrap(), |handle| hash_of(handle.bits()));
+        dict.insert(hash_of(key), Handle::from_bits(key).unwrap(), |handle: Handle| {
+            hash_of(handle.bits())
+        });
     }
 
     pub(in super::super) fn remove(dict: &mut Dict, key: u64) {

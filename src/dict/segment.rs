@@ -14,6 +14,9 @@ use super::expiry_hints::ExpiryHints;
 use super::filling::Filling;
 use super::prefetch::prefetch;
 
+/// Buckets whose entries are fetched ahead of those that are looked at: as many cache lines as a processor waits for.
+const BUCKETS_AHEAD: usize = 2;
+
 /// Buckets, and when something in them expires. Positions count slots: bucket * 8 + index.
 pub(super) struct Segment {
     buckets: Buckets,
@@ -214,10 +217,21 @@ impl Segment {
         segment
     }
 
-    /// The keys for which `goes` says no, and those for which it says yes.
-    pub(super) fn split(&self, mut goes: impl FnMut(Handle) -> bool) -> (Self, Self) {
-        // Asking touches an entry per key: on its own, so that the cache misses overlap.
+    /// The keys for which `goes` says no, and those for which it says yes. `fetch` hears of each key a while before.
+    pub(super) fn split(
+        &self,
+        fetch: impl Fn(Handle),
+        mut goes: impl FnMut(Handle) -> bool,
+    ) -> (Self, Self) {
+        // Asking touches an entry per key: on its own, and with what follows fetched, so that the cache misses overlap.
+        let mut later = self.buckets.iter();
+        let mut fetch_next = || {
+            let slots = later.next().into_iter().flat_map(Bucket::slots);
+            slots.filter_map(|slot| handle_of(*slot)).for_each(&fetch);
+        };
+        (0..BUCKETS_AHEAD).for_each(|_| fetch_next());
         let ask = |bucket: &Bucket| {
+            fetch_next();
             let goes =
                 |(i, slot): (usize, &u64)| u8::from(handle_of(*slot).is_some_and(&mut goes)) << i;
             bucket.slots().iter().enumerate().map(goes).fold(0, |mask, bit| mask | bit)
@@ -416,7 +430,7 @@ mod tests {
         for key in 1..=1000 {
             segment.insert((key * 0x3fff) & 0xff_ffff, handle(key));
         }
-        let (odd, even) = segment.split(|handle| handle.bits() % 2 == 0);
+        let (odd, even) = segment.split(|_| (), |handle| handle.bits() % 2 == 0);
         odd.check();
         even.check();
         assert_eq!((odd.len(), even.len()), (500, 500));

@@ -34,6 +34,31 @@ pub struct Look {
     at: u64,
 }
 
+/// Says the hashes of entries, of which a dict keeps a part. A function does.
+pub trait Rehash {
+    /// The full hash of an entry.
+    fn hash(&self, handle: Handle) -> u64;
+
+    /// It will be asked for soon.
+    fn prefetch(&self, _: Handle) {}
+}
+
+impl<H: Fn(Handle) -> u64> Rehash for H {
+    fn hash(&self, handle: Handle) -> u64 {
+        self(handle)
+    }
+}
+
+impl<H: Fn(Handle) -> u64, P: Fn(Handle)> Rehash for (H, P) {
+    fn hash(&self, handle: Handle) -> u64 {
+        self.0(handle)
+    }
+
+    fn prefetch(&self, handle: Handle) {
+        self.1(handle);
+    }
+}
+
 /// A set of handles by the hash of their keys. Finding, inserting and removing are O(1), growth included.
 pub struct Dict {
     pub(super) segments: Vec<Segment>,
@@ -172,7 +197,7 @@ impl Dict {
 
     /// Adds a key; the caller knows that it is not there. `rehash` says the full hash of an entry that is: it is asked
     /// for up to 8,000 of them in the one insert of some thousand that splits a segment.
-    pub fn insert(&mut self, hash: u64, handle: Handle, rehash: impl Fn(Handle) -> u64) -> Slot {
+    pub fn insert(&mut self, hash: u64, handle: Handle, rehash: impl Rehash) -> Slot {
         if self.len >= self.segments.len() * self.segment_len {
             self.split_next(rehash);
         }
@@ -271,7 +296,7 @@ impl Dict {
 
     /// One segment more: the keys of its buddy with one more hash bit set.
     #[cold]
-    fn split_next(&mut self, rehash: impl Fn(Handle) -> u64) {
+    fn split_next(&mut self, rehash: impl Rehash) {
         let index = self.segments.len();
         let mut added = Segment::with_room_for(0);
         if index == 0 {
@@ -279,7 +304,10 @@ impl Dict {
         } else {
             let bit = 1u64 << index.ilog2();
             added = self.change(Self::buddy(index), |segment| {
-                let (stay, leave) = segment.split(|handle| rehash(handle) & bit != 0);
+                let (stay, leave) = segment.split(
+                    |handle| rehash.prefetch(handle),
+                    |handle| rehash.hash(handle) & bit != 0,
+                );
                 *segment = stay;
                 leave
             });
@@ -367,7 +395,7 @@ mod tests {
                 ((step * 4 / steps).is_multiple_of(2), random.random_range(0..200));
             match found {
                 None if growing || random.random_ratio(1, 5) => {
-                    let slot = dict.insert(hash_of(key), handle(key, version), |handle| {
+                    let slot = dict.insert(hash_of(key), handle(key, version), |handle: Handle| {
                         hash_of(key_of(handle))
                     });
                     assert_eq!(dict.handle(slot), handle(key, version));
@@ -440,7 +468,7 @@ mod tests {
         let mut dict = Dict::with_segment_len(64);
         let handle = |key| Handle::from_bits(key).unwrap();
         for key in 1..=600 {
-            dict.insert(u64::MAX, handle(key), |_| u64::MAX);
+            dict.insert(u64::MAX, handle(key), |_: Handle| u64::MAX);
         }
         dict.check(|_| u64::MAX);
         for key in 1..=600 {

@@ -342,9 +342,8 @@ impl Database {
 
     fn insert(&mut self, handle: Handle, key_hash: u64, expire_at_ms: Option<i64>) {
         let (blocks, hash_key) = (&self.blocks, self.hash_key);
-        let slot = self.dict.insert(key_hash, handle, |handle| {
-            hash(hash_key, Entry::new(blocks.block(handle)).key())
-        });
+        let rehash = |other| hash(hash_key, Entry::new(blocks.block(other)).key());
+        let slot = self.dict.insert(key_hash, handle, (rehash, |other| blocks.prefetch(other)));
         if let Some(at_ms) = expire_at_ms {
             self.keys_with_expiry += 1;
             self.dict.note_expiry(slot, at_ms);

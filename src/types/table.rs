@@ -117,7 +117,8 @@ impl<R: Record> Table<R> {
         let expire_at_ms = R::expire_at_ms(block);
         let (blocks, hash_key) = (&self.blocks, self.hash_key);
         let rehash = |other| hash(hash_key, R::name(blocks.block(other)));
-        let slot = self.dict.insert(hash(hash_key, name), handle, rehash);
+        let prefetch = |other| blocks.prefetch(other);
+        let slot = self.dict.insert(hash(hash_key, name), handle, (rehash, prefetch));
         self.note_expiry(slot, expire_at_ms);
         slot
     }

@@ -20,7 +20,7 @@ use crate::server::replication::Position;
 use crate::server::{Blocked, Server, State};
 
 /// Bytes read from a file at a time: as many as are loaded in a millisecond or two, members of sorted sets too.
-const PIECE_BYTES: usize = 32 << 10;
+const PIECE_BYTES: usize = 16 << 10;
 /// Time that a turn spends on loading, and a piece.
 const TURN_US: u64 = 2_000;
 /// Commands parsed before they are run.

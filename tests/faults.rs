@@ -3,11 +3,11 @@
 
 mod support;
 
-use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::process::Command;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use support::connection::encode_line;
+use support::namespace::Namespace;
 use support::strace::{Trace, can_trace};
 use support::{Raw, TestServer, exclusive, process, skipped, testing_another_server, wait_until};
 
@@ -114,63 +114,17 @@ fn l23_a_storm_of_resets_leaves_nothing_behind() {
     server.expect_alive();
 }
 
-/// A network namespace, joined to ours by a pair of virtual Ethernet devices.
-struct Namespace {
-    name: String,
-    device: String,
-    inside: IpAddr,
-}
-
-impl Namespace {
-    /// Needs root and `ip`.
-    fn new() -> Option<Namespace> {
-        let id = std::process::id();
-        let (name, device) = (format!("mr{id}"), format!("mr{id}a"));
-        let (high, low) = (id / 64 % 256, id % 64 * 4);
-        let namespace = Namespace {
-            inside: [10, 213, high as u8, low as u8 + 2].into(),
-            name: name.clone(),
-            device: device.clone(),
-        };
-        let outside = format!("10.213.{high}.{}/30", low + 1);
-        let inside = format!("{}/30", namespace.inside);
-        let inner_device = format!("mr{id}b");
-        let steps = [
-            format!("netns add {name}"),
-            format!("link add {device} type veth peer name {inner_device}"),
-            format!("link set {inner_device} netns {name}"),
-            format!("addr add {outside} dev {device}"),
-            format!("link set {device} up"),
-            format!("-n {name} addr add {inside} dev {inner_device}"),
-            format!("-n {name} link set {inner_device} up"),
-            format!("-n {name} link set lo up"),
-        ];
-        steps.iter().all(|step| ip(step)).then_some(namespace)
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        ip(&format!("link del {}", self.device));
-        ip(&format!("netns del {}", self.name));
-    }
-}
-
-fn ip(arguments: &str) -> bool {
-    let output = Command::new("ip").args(arguments.split(' ')).output();
-    output.is_ok_and(|output| output.status.success())
-}
-
 #[test]
 fn l21_a_peer_that_vanishes_is_noticed() {
-    let Some(namespace) = Namespace::new() else {
-        return skipped("L21", "needs root, ip and network namespaces");
+    let namespace = match Namespace::new() {
+        Ok(namespace) => namespace,
+        Err(why) => return skipped("L21", &why),
     };
     let socket = std::env::temp_dir().join(format!("mini-redis-l21-{}.sock", std::process::id()));
     let socket_name = socket.to_string_lossy().into_owned();
     let address = namespace.inside.to_string();
     let server = TestServer::start_under(
-        &["ip", "netns", "exec", &namespace.name],
+        &namespace.wrapper(),
         &[
             "--bind",
             &address,
@@ -186,7 +140,7 @@ fn l21_a_peer_that_vanishes_is_noticed() {
     let mut peer = Raw::connect(SocketAddr::new(namespace.inside, server.port()));
     peer.run("CLIENT SETNAME vanishing").is("+OK");
     assert!(observer.run("CLIENT LIST").text().contains("name=vanishing"));
-    assert!(ip(&format!("link set {} down", namespace.device)));
+    namespace.cut(true);
     // No FIN and no RST can come through: only the keepalive probes tell.
     wait_until("the dead peer is dropped", || {
         !observer.run("CLIENT LIST").text().contains("name=vanishing")

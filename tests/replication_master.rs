@@ -3,144 +3,25 @@
 mod support;
 
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use rustix::process::Signal;
 use support::data::Data;
-use support::keyspace::{fill, keyspace_of};
+use support::keyspace::fill;
 use support::peers::find_peer;
-use support::{Raw, TestServer, skipped, wait_until, works};
+use support::replication::{
+    Load, PeerKind, REDIS_7, REDIS_8, VALKEY_9, expect_equal, info, is_up, wait_in_sync,
+};
+use support::{TestServer, skipped, wait_until, works};
 
-/// A kind of server that can be there or not.
-struct PeerKind {
-    program: &'static str,
-    /// What it says of its version.
-    version: &'static str,
-    has_field_expiry: bool,
-}
-
-const REDIS_7: PeerKind =
-    PeerKind { program: "redis-server", version: "v=7.0.", has_field_expiry: false };
-const REDIS_8: PeerKind =
-    PeerKind { program: "redis8-server", version: "v=8.", has_field_expiry: true };
-const VALKEY_9: PeerKind =
-    PeerKind { program: "valkey-server", version: "v=9.", has_field_expiry: true };
-
-impl PeerKind {
-    /// A server of that kind that follows `master`, if there is the program.
-    fn follow(&self, test: &str, master: &TestServer) -> Option<TestServer> {
-        let Some(path) = find_peer(self.program, self.version) else {
-            skipped(test, &format!("{} ({}) is not there", self.program, self.version));
-            return None;
-        };
-        let address = format!("127.0.0.1 {}", master.port());
-        let flags = ["--save", "", "--replicaof", &address, "--repl-diskless-load", "swapdb"];
-        Some(TestServer::start_program(&path, &[], &flags))
-    }
+/// A server of that kind that follows `master`, if there is the program.
+fn follow(kind: &PeerKind, test: &str, master: &TestServer) -> Option<TestServer> {
+    let address = format!("127.0.0.1 {}", master.port());
+    kind.start(test, &["--replicaof", &address, "--repl-diskless-load", "swapdb"])
 }
 
 /// A master whose full syncs begin at once.
 fn start(more: &[&str]) -> TestServer {
     TestServer::start(&[&["--repl-diskless-sync-delay", "0"], more].concat())
-}
-
-/// A field of `INFO`.
-fn info(client: &mut Raw, field: &str) -> String {
-    let text = client.run("INFO everything").text();
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    lines.next().unwrap_or_default().trim().to_string()
-}
-
-/// Waits until the replica is where the master is.
-#[track_caller]
-fn wait_in_sync(master: &mut Raw, replica: &mut Raw) {
-    wait_until("the replica is where the master is", || {
-        let same = ["master_replid", "master_repl_offset"];
-        info(replica, "master_link_status") == "up"
-            && same.iter().all(|field| info(master, field) == info(replica, field))
-    });
-}
-
-/// Waits for that, and asserts that both have the same.
-#[track_caller]
-fn expect_equal(master: &mut Raw, replica: &mut Raw, has_field_expiry: bool) {
-    wait_until("what is short-lived is gone", || {
-        master.run("KEYS load:short:*").wire().starts_with("*0")
-    });
-    wait_in_sync(master, replica);
-    let (ours, theirs) =
-        (keyspace_of(master, has_field_expiry), keyspace_of(replica, has_field_expiry));
-    for (key, content) in &ours {
-        assert_eq!(theirs.get(key), Some(content), "{:?}", String::from_utf8_lossy(&key.1));
-    }
-    assert_eq!(ours.len(), theirs.len());
-}
-
-/// A client that writes until it is told to stop.
-struct Load {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<usize>,
-}
-
-impl Load {
-    fn on(server: &TestServer, has_field_expiry: bool) -> Load {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (told, mut client) = (stop.clone(), server.connect());
-        let thread = thread::spawn(move || {
-            let mut round = 0;
-            while !told.load(Ordering::SeqCst) {
-                write_some(&mut client, round, has_field_expiry);
-                round += 1;
-                thread::sleep(Duration::from_millis(3));
-            }
-            round
-        });
-        Load { stop, thread }
-    }
-
-    /// Ends the load; how many rounds there were.
-    fn stop(self) -> usize {
-        self.stop.store(true, Ordering::SeqCst);
-        self.thread.join().expect("the load has failed")
-    }
-}
-
-/// Commands of every type, many of them with effects that are other than themselves.
-fn write_some(client: &mut Raw, round: usize, has_field_expiry: bool) {
-    let n = round % 17;
-    let mut lines = vec![
-        format!("SELECT {}", if round.is_multiple_of(5) { 3 } else { 0 }),
-        format!("SET load:string:{n} value-{round} EX 1000"),
-        format!("SET load:short:{round} x PX {}", 1 + round % 50),
-        format!("APPEND load:text:{n} {round}"),
-        "INCRBYFLOAT load:float 0.1".to_string(),
-        format!("RPUSH load:list:{n} a{round} b{round} c"),
-        format!("LMOVE load:list:{n} load:list:other LEFT RIGHT"),
-        format!("LTRIM load:list:other -{} -1", 10 + n),
-        format!("SADD load:set:{n} {round} x y z"),
-        format!("SPOP load:set:{n} 2"),
-        format!("ZADD load:zset:{n} {round} m{round} 2 two"),
-        format!("ZPOPMIN load:zset:{n}"),
-        format!("HSET load:hash:{n} f{round} {round} same x"),
-        format!("HINCRBYFLOAT load:hash:{n} sum 1.5"),
-        "MULTI".to_string(),
-        "INCR load:one".to_string(),
-        "PUBLISH channel message".to_string(),
-        "INCR load:two".to_string(),
-        format!("EXPIRE load:string:{n} {}", 100 + n),
-        "EXEC".to_string(),
-        format!("GETDEL load:text:{}", (n + 3) % 17),
-        "PUBLISH channel message".to_string(),
-    ];
-    if has_field_expiry {
-        lines.push(format!("HEXPIRE load:hash:{n} 1000 FIELDS 1 same"));
-    }
-    let count = lines.len();
-    client.send(lines.join("\r\n") + "\r\n");
-    (0..count).for_each(|_| drop(client.reply()));
 }
 
 /// What we have reaches a replica, and what we do from then on; after a cut it goes on where it was.
@@ -149,12 +30,12 @@ fn serves(test: &str, kind: &PeerKind, more: &[&str]) {
     let mut master = server.connect();
     fill(&mut master, kind.has_field_expiry);
     let load = Load::on(&server, kind.has_field_expiry);
-    let Some(peer) = kind.follow(test, &server) else {
+    let Some(peer) = follow(kind, test, &server) else {
         load.stop();
         return;
     };
     let mut replica = peer.connect();
-    wait_until("the link is up", || info(&mut replica, "master_link_status") == "up");
+    wait_until("the link is up", || is_up(&mut replica));
     let mut subscriber = peer.connect();
     subscriber.run("SUBSCRIBE channel");
     // Whoever reads there sees both of a transaction or none.
@@ -208,19 +89,17 @@ fn r23_two_replicas_that_join_under_load_are_equal() {
     let mut master = server.connect();
     fill(&mut master, false);
     let load = Load::on(&server, false);
-    let Some(one) = REDIS_7.follow(test, &server) else {
+    let Some(one) = follow(&REDIS_7, test, &server) else {
         load.stop();
         return;
     };
     wait_until("the first is being served", || info(&mut master, "sync_full") == "1");
-    let Some(other) = REDIS_7.follow(test, &server) else {
+    let Some(other) = follow(&REDIS_7, test, &server) else {
         load.stop();
         return;
     };
     let (mut one, mut other) = (one.connect(), other.connect());
-    wait_until("both are online", || {
-        [&mut one, &mut other].map(|replica| info(replica, "master_link_status")) == ["up", "up"]
-    });
+    wait_until("both are online", || is_up(&mut one) && is_up(&mut other));
     load.stop();
     expect_equal(&mut master, &mut one, false);
     expect_equal(&mut master, &mut other, false);
@@ -232,7 +111,7 @@ fn r14_r20_a_replica_that_is_stopped_does_not_count() {
     let test = "r14_r20_a_replica_that_is_stopped_does_not_count";
     let server = start(&[]);
     let mut master = server.connect();
-    let Some(peer) = REDIS_7.follow(test, &server) else { return };
+    let Some(peer) = follow(&REDIS_7, test, &server) else { return };
     wait_in_sync(&mut master, &mut peer.connect());
     master.run("SET a 1").is("+OK");
     master.run("WAIT 1 0").is(":1");
@@ -254,7 +133,7 @@ fn s02_a_shutdown_waits_until_the_replica_has_everything() {
     let test = "s02_a_shutdown_waits_until_the_replica_has_everything";
     let mut server = start(&[]);
     let mut master = server.connect();
-    let Some(peer) = REDIS_7.follow(test, &server) else { return };
+    let Some(peer) = follow(&REDIS_7, test, &server) else { return };
     wait_in_sync(&mut master, &mut peer.connect());
     peer.signal(Signal::STOP);
     (0..1000).for_each(|_| assert!(!master.run("INCR a").is_error()));
@@ -296,7 +175,7 @@ fn r07_after_a_clean_restart_replicas_go_on_where_they_were() {
         let mut server = data.start(&flags);
         let mut master = server.connect();
         fill(&mut master, false);
-        let Some(peer) = REDIS_7.follow(test, &server) else { return };
+        let Some(peer) = follow(&REDIS_7, test, &server) else { return };
         let mut replica = peer.connect();
         wait_in_sync(&mut master, &mut replica);
         master.run("SET before 1").is("+OK");
@@ -318,7 +197,7 @@ fn r08_after_a_crash_the_history_is_another_one() {
     let data = Data::new();
     let mut server = data.start(&["--repl-diskless-sync-delay", "0"]);
     let mut master = server.connect();
-    let Some(peer) = REDIS_7.follow(test, &server) else { return };
+    let Some(peer) = follow(&REDIS_7, test, &server) else { return };
     let mut replica = peer.connect();
     master.run("SET a 1").is("+OK");
     wait_in_sync(&mut master, &mut replica);
@@ -336,14 +215,14 @@ fn a_replica_and_its_master_change_places() {
     let test = "a_replica_and_its_master_change_places";
     let server = start(&[]);
     let mut master = server.connect();
-    let Some(peer) = REDIS_7.follow(test, &server) else { return };
+    let Some(peer) = follow(&REDIS_7, test, &server) else { return };
     let mut replica = peer.connect();
     fill(&mut master, false);
     wait_in_sync(&mut master, &mut replica);
     let load = Load::on(&server, false);
     master.run("FAILOVER TIMEOUT 20000").is("+OK");
     wait_until("the replica is the master", || info(&mut replica, "role") == "master");
-    wait_until("the master is the replica", || info(&mut master, "master_link_status") == "up");
+    wait_until("the master is the replica", || is_up(&mut master));
     load.stop(); // what it wrote since was refused
     replica.run("SET after 1").is("+OK");
     expect_equal(&mut replica, &mut master, false);

@@ -2,42 +2,20 @@
 
 mod support;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use support::data::Data;
-use support::keyspace::{fill, keyspace_of, one};
-use support::peers::find_peer;
+use support::keyspace::{fill, one};
+use support::replication::{
+    Load, PeerKind, REDIS_7, REDIS_8, VALKEY_9, expect_equal, info, is_up, wait_in_sync,
+};
 use support::wire::Wire;
-use support::{Raw, TestServer, skipped, wait_until};
+use support::{Raw, TestServer, wait_until};
 
-/// A kind of server that can be there or not.
-struct PeerKind {
-    program: &'static str,
-    /// What it says of its version.
-    version: &'static str,
-    has_field_expiry: bool,
-}
-
-const REDIS_7: PeerKind =
-    PeerKind { program: "redis-server", version: "v=7.0.", has_field_expiry: false };
-const REDIS_8: PeerKind =
-    PeerKind { program: "redis8-server", version: "v=8.", has_field_expiry: true };
-const VALKEY_9: PeerKind =
-    PeerKind { program: "valkey-server", version: "v=9.", has_field_expiry: true };
-
-impl PeerKind {
-    /// A server of that kind, if there is the program.
-    fn start(&self, test: &str, more: &[&str]) -> Option<TestServer> {
-        let Some(path) = find_peer(self.program, self.version) else {
-            skipped(test, &format!("{} ({}) is not there", self.program, self.version));
-            return None;
-        };
-        let flags = ["--save", "", "--repl-diskless-sync-delay", "0"];
-        Some(TestServer::start_program(&path, &[], &[&flags, more].concat()))
-    }
+/// A server of that kind whose full syncs begin at once, if there is the program.
+fn start(kind: &PeerKind, test: &str, more: &[&str]) -> Option<TestServer> {
+    kind.start(test, &[&["--repl-diskless-sync-delay", "0"], more].concat())
 }
 
 /// One of ours that follows `master`.
@@ -47,116 +25,9 @@ fn replica_of(port: u16, more: &[&str]) -> TestServer {
     TestServer::start(&[&flags, more].concat())
 }
 
-/// A field of `INFO`.
-fn info(client: &mut Raw, field: &str) -> String {
-    let text = client.run("INFO everything").text();
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    lines.next().unwrap_or_default().trim().to_string()
-}
-
-fn is_up(client: &mut Raw) -> bool {
-    info(client, "master_link_status") == "up"
-}
-
-/// Waits until the replica is where the master is.
-#[track_caller]
-fn wait_in_sync(master: &mut Raw, replica: &mut Raw) {
-    wait_until("the replica is where the master is", || {
-        let ids = ["master_replid", "master_repl_offset"];
-        is_up(replica) && ids.iter().all(|field| info(master, field) == info(replica, field))
-    });
-}
-
-/// Waits for that, and asserts that both have the same.
-#[track_caller]
-fn expect_equal(master: &mut Raw, replica: &mut Raw, has_field_expiry: bool) {
-    thread::sleep(SHORT); // what is short-lived is gone, or hidden, on both
-    wait_in_sync(master, replica);
-    let (theirs, ours) =
-        (keyspace_of(master, has_field_expiry), keyspace_of(replica, has_field_expiry));
-    for (key, content) in &theirs {
-        assert_eq!(ours.get(key), Some(content), "{:?}", String::from_utf8_lossy(&key.1));
-    }
-    assert_eq!(ours.len(), theirs.len());
-}
-
-/// No key and no field of the load lives longer, or else much longer.
-const SHORT: Duration = Duration::from_millis(100);
-/// Between two rounds of a load.
-const PAUSE: Duration = Duration::from_millis(3);
-
-/// A client that writes until it is told to stop.
-struct Load {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<usize>,
-}
-
-impl Load {
-    fn on(server: &TestServer, has_field_expiry: bool) -> Load {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (told, mut client) = (stop.clone(), server.connect());
-        let thread = thread::spawn(move || {
-            let mut round = 0;
-            while !told.load(Ordering::SeqCst) {
-                write_some(&mut client, round, has_field_expiry);
-                round += 1;
-                thread::sleep(PAUSE); // a test build is slower than its master
-            }
-            round
-        });
-        Load { stop, thread }
-    }
-
-    /// Ends the load; how many rounds there were.
-    fn stop(self) -> usize {
-        self.stop.store(true, Ordering::SeqCst);
-        self.thread.join().expect("the load has failed")
-    }
-}
-
-/// Commands of every type, many of them with effects that are other than themselves.
-fn write_some(client: &mut Raw, round: usize, has_field_expiry: bool) {
-    let n = round % 17;
-    let mut lines = vec![
-        format!("SELECT {}", if round.is_multiple_of(5) { 3 } else { 0 }),
-        format!("SET load:string:{n} value-{round} EX 1000"),
-        format!("SET load:short:{round} x PX {}", 1 + round % 50),
-        format!("APPEND load:text:{n} {round}"),
-        "INCR load:counter".to_string(),
-        "INCRBYFLOAT load:float 0.1".to_string(),
-        format!("RPUSH load:list:{n} a{round} b{round} c"),
-        format!("LMOVE load:list:{n} load:list:other LEFT RIGHT"),
-        format!("LTRIM load:list:other -{} -1", 10 + n),
-        format!("SADD load:set:{n} {round} x y z"),
-        format!("SPOP load:set:{n} 2"),
-        format!("ZADD load:zset:{n} {round} m{round} 2 two"),
-        format!("ZINCRBY load:zset:{n} 0.5 two"),
-        format!("ZPOPMIN load:zset:{n}"),
-        format!("HSET load:hash:{n} f{round} {round} same x"),
-        format!("HINCRBYFLOAT load:hash:{n} sum 1.5"),
-        "MULTI".to_string(),
-        "INCR load:one".to_string(),
-        "INCR load:two".to_string(),
-        format!("EXPIRE load:string:{n} {}", 100 + n),
-        "EXEC".to_string(),
-        format!("GETDEL load:text:{}", (n + 3) % 17),
-        format!("RENAME load:counter load:counter:{}", n % 3),
-        "PUBLISH channel message".to_string(),
-    ];
-    if has_field_expiry {
-        lines.push(format!("HPEXPIRE load:hash:{n} {} FIELDS 1 f{round}", 1 + round % 90));
-        lines.push(format!("HEXPIRE load:hash:{n} 1000 FIELDS 1 same"));
-    }
-    let count = lines.len();
-    client.send(lines.join("\r\n") + "\r\n");
-    for _ in 0..count {
-        client.reply();
-    }
-}
-
 /// What a server has reaches us, and what it does from then on.
 fn follows(test: &str, kind: &PeerKind, more: &[&str]) {
-    let Some(peer) = kind.start(test, more) else { return };
+    let Some(peer) = start(kind, test, more) else { return };
     let mut master = peer.connect();
     fill(&mut master, kind.has_field_expiry);
     let load = Load::on(&peer, kind.has_field_expiry);
@@ -201,7 +72,7 @@ fn valkey_9_is_followed() {
 
 /// A link that breaks under load is taken up where it was.
 fn resumes(test: &str, kind: &PeerKind) {
-    let Some(peer) = kind.start(test, &["--repl-backlog-size", "64mb"]) else { return };
+    let Some(peer) = start(kind, test, &["--repl-backlog-size", "64mb"]) else { return };
     let mut master = peer.connect();
     fill(&mut master, false);
     let wire = Wire::to(peer.address());
@@ -237,7 +108,7 @@ fn r02_a_link_to_valkey_9_that_is_cut_goes_on() {
 #[test]
 fn r06_a_replica_that_is_killed_comes_back_equal() {
     let test = "r06_a_replica_that_is_killed_comes_back_equal";
-    let Some(peer) = REDIS_7.start(test, &[]) else { return };
+    let Some(peer) = start(&REDIS_7, test, &[]) else { return };
     let mut master = peer.connect();
     fill(&mut master, false);
     let load = Load::on(&peer, false);
@@ -263,7 +134,7 @@ fn r06_a_replica_that_is_killed_comes_back_equal() {
 #[test]
 fn r05_a_master_that_is_killed_leaves_the_old_data_readable() {
     let test = "r05_a_master_that_is_killed_leaves_the_old_data_readable";
-    let Some(mut peer) = REDIS_7.start(test, &["--rdb-key-save-delay", "200"]) else { return };
+    let Some(mut peer) = start(&REDIS_7, test, &["--rdb-key-save-delay", "200"]) else { return };
     let mut master = peer.connect();
     fill(&mut master, false);
     for key in 0..20_000 {
@@ -286,7 +157,7 @@ fn r05_a_master_that_is_killed_leaves_the_old_data_readable() {
 #[test]
 fn r25_a_password_is_needed_and_given() {
     let test = "r25_a_password_is_needed_and_given";
-    let Some(peer) = REDIS_7.start(test, &["--requirepass", "secret"]) else { return };
+    let Some(peer) = start(&REDIS_7, test, &["--requirepass", "secret"]) else { return };
     let mut master = peer.connect();
     master.run("AUTH secret").is("+OK");
     master.run("SET a 1").is("+OK");
@@ -335,7 +206,7 @@ fn r24_a_server_that_follows_itself_or_another_that_follows_it_does_not_spin() {
 #[test]
 fn a_promoted_replica_takes_writes_and_keeps_what_it_has() {
     let test = "a_promoted_replica_takes_writes_and_keeps_what_it_has";
-    let Some(peer) = REDIS_7.start(test, &[]) else { return };
+    let Some(peer) = start(&REDIS_7, test, &[]) else { return };
     let mut master = peer.connect();
     fill(&mut master, false);
     master.run("SET short x PX 1").is("+OK");
@@ -355,8 +226,8 @@ fn a_promoted_replica_takes_writes_and_keeps_what_it_has() {
 #[test]
 fn r22_a_chain_of_unlike_servers_ends_with_what_it_began_with() {
     let test = "r22_a_chain_of_unlike_servers_ends_with_what_it_began_with";
-    let Some(first) = VALKEY_9.start(test, &["--repl-backlog-size", "64mb"]) else { return };
-    let Some(last) = REDIS_7.start(test, &[]) else { return };
+    let Some(first) = start(&VALKEY_9, test, &["--repl-backlog-size", "64mb"]) else { return };
+    let Some(last) = start(&REDIS_7, test, &[]) else { return };
     let (mut master, mut end) = (first.connect(), last.connect());
     fill(&mut master, false);
     let wire = Wire::to(first.address());

@@ -129,7 +129,8 @@ pub(super) const ROWS: &[Directive] = &[
     memory("loading-process-events-interval-bytes", "2mb", 1024, INT_MAX).hidden(),
     flag("aof-rewrite-incremental-fsync", "yes"),
     flag("aof-disable-auto-gc", "no"),
-    // Replication
+    // Replication. Old data is always dropped by another thread, and no replica ends itself because of a command that it
+    // could not run or log. A full sync takes one connection: nothing is forked, and the stream waits in the backlog.
     flag("replica-lazy-flush", "no").alias("slave-lazy-flush"),
     flag("replica-ignore-disk-write-errors", "no"),
     choice("propagation-error-behavior", "ignore", PROPAGATION_ERROR),

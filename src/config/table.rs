@@ -198,8 +198,10 @@ const REPLICATION: &[Directive] = &[
     flag("repl-diskless-sync", at!(repl_diskless_sync), "yes", "send snapshots without a file"),
     number("repl-diskless-sync-delay", at!(repl_diskless_sync_delay), "5", (0, INT_MAX), "seconds to wait for more replicas"),
     number("repl-diskless-sync-max-replicas", at!(repl_diskless_sync_max_replicas), "0", (0, INT_MAX), "replicas that end the wait"),
+    // All data always comes straight from the socket and beside the old, which is served meanwhile: what `swapdb` asks for. A
+    // choice that empties the keyspace first would lose what it has to a link that breaks.
     choice("repl-diskless-load", at!(repl_diskless_load), "disabled", ReplDisklessLoad::CHOICES, "load snapshots without a file").deny_loading().no_effect(),
-    flag("repl-disable-tcp-nodelay", at!(repl_disable_tcp_nodelay), "no", "gather small packets to replicas").no_effect(),
+    flag("repl-disable-tcp-nodelay", at!(repl_disable_tcp_nodelay), "no", "gather small packets to replicas, from their next full sync on"),
     number("min-replicas-to-write", at!(min_replicas_to_write), "0", (0, INT_MAX), "replicas needed to accept writes").alias("min-slaves-to-write"),
     number("min-replicas-max-lag", at!(min_replicas_max_lag), "10", (0, INT_MAX), "seconds of lag up to which a replica counts").alias("min-slaves-max-lag"),
 ];

@@ -314,7 +314,11 @@ impl Keyspace {
         let unfinished = flushed.iter().chain(&*databases).position(Database::is_within_key);
         let databases = flushed.iter_mut().chain(databases).skip(unfinished.unwrap_or(0));
         for database in databases.filter(|database| database.has_snapshot()) {
-            all.extend(database.snapshot_step(bytes_max.saturating_sub(all.len())).0);
+            let bytes = database.snapshot_step(bytes_max.saturating_sub(all.len())).0;
+            match all.is_empty() {
+                true => all = bytes, // nearly always: most have all keys in one database
+                false => all.extend(bytes),
+            }
             if database.is_within_key() {
                 break;
             }

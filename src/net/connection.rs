@@ -88,6 +88,14 @@ impl Stream {
         Ok(Written { bytes, blocked, more })
     }
 
+    /// Ends `TCP_NODELAY`: what is small waits until what was sent before has arrived, or for more.
+    pub fn gather_packets(&self) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.set_nodelay(false),
+            Stream::Unix(_) => Ok(()),
+        }
+    }
+
     /// Sends FIN after what is still in the kernel's send queue.
     pub fn shutdown_write(&self) -> io::Result<()> {
         match self {

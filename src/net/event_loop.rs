@@ -280,6 +280,11 @@ impl EventLoop {
         for token in self.actions.resume_reading.drain(..) {
             self.table.pause_reading(token, false);
         }
+        for token in self.actions.gather_packets.drain(..) {
+            if let Some(connection) = self.table.get_mut(token) {
+                let _ = connection.stream.gather_packets(); // else they leave as before
+            }
+        }
         for connect in std::mem::take(&mut self.actions.connect) {
             self.connect(&connect, service);
         }

@@ -78,6 +78,8 @@ pub struct Actions {
     pub pause_reading: Vec<Token>,
     /// Connections to read from again.
     pub resume_reading: Vec<Token>,
+    /// Connections on which the kernel may gather small packets from now on: fewer of them, up to 40 ms later.
+    pub gather_packets: Vec<Token>,
     /// Listen here from now on; the answer is [`Service::listen_result`]. Also how a new `tcp-keepalive` gets in.
     pub listen: Option<ListenConfig>,
     /// Close the listeners: from now on, connecting clients are refused by the kernel.

@@ -29,6 +29,7 @@ pub(super) struct FreedMemory {
 impl Server {
     /// Does what is due. Returns how long the loop may wait before it must ask again.
     pub(super) fn cron(&mut self) -> Duration {
+        self.slow_writes();
         self.end_pause_if_due();
         let now_us = self.state.now.monotonic_us;
         let due = now_us >= self.state.next_cron_us;

@@ -92,7 +92,8 @@ impl State {
         if !(hard || too_long || unauthenticated) {
             return;
         }
-        if client.is_replica() && self.is_spared(token, len, limit.hard_bytes) {
+        let bytes = if limit.hard_bytes > 0 { limit.hard_bytes } else { limit.soft_bytes };
+        if client.is_replica() && self.is_spared(token, len, bytes) {
             return;
         }
         self.stats.output_buffer_limit_disconnections += 1;

@@ -1,5 +1,5 @@
-//! `CLIENT PAUSE`: commands wait, their clients stay connected and are served afterwards, in order. A shutdown and a failover
-//! pause writes, too; commands wait as long as anybody wants them to.
+//! `CLIENT PAUSE`: commands wait, their clients stay connected and are served afterwards, in order. A shutdown, a failover
+//! and a replica that is far behind pause writes, too; commands wait as long as anybody wants them to.
 
 use super::{Blocked, Server, State};
 use crate::commands::table::{Flags, MAY_REPLICATE, NEVER_PAUSED, WRITE};
@@ -24,10 +24,12 @@ pub enum PausePurpose {
     Shutdown,
     /// A replica is to get everything before it becomes the master.
     Failover,
+    /// A replica that is far behind is to catch up.
+    Replica,
 }
 
 /// Number of purposes.
-pub(super) const PURPOSES: usize = 3;
+pub(super) const PURPOSES: usize = 4;
 
 /// A pause.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,7 +109,8 @@ impl State {
 impl Server {
     pub(super) fn end_pause_if_due(&mut self) {
         let now_us = self.state.now.monotonic_us;
-        for purpose in [PausePurpose::Client, PausePurpose::Shutdown, PausePurpose::Failover] {
+        use PausePurpose::{Client, Failover, Replica, Shutdown};
+        for purpose in [Client, Shutdown, Failover, Replica] {
             let pause = self.state.pauses[purpose as usize];
             if pause.is_some_and(|pause| pause.until_us <= now_us) {
                 self.state.unpause_for(purpose, &mut self.keyspace);

@@ -50,6 +50,18 @@ fn accepted_sockets_inherit_the_options_of_their_listener() {
 }
 
 #[test]
+fn small_packets_of_a_connection_can_be_gathered() {
+    let mut fixture = Fixture::new();
+    let _client = fixture.connect();
+    fixture.until(|echo| echo.clients.len() == 1);
+    fixture.echo.actions.gather_packets.push(Token(0));
+    fixture.turn();
+    let connection = fixture.event_loop.table.get_mut(Token(0)).unwrap();
+    let Stream::Tcp(stream) = &connection.stream else { panic!("a TCP client") };
+    assert!(!stream.nodelay().unwrap());
+}
+
+#[test]
 fn a_peer_is_named_as_client_list_shows_it() {
     let path = scratch_path("peer");
     let config =

@@ -19,11 +19,16 @@ const OUTPUT_KEPT: usize = 64 * 1024;
 /// What the longest match makes of its three bytes, for each of them.
 const EXPANSION_MAX: usize = MATCH_MAX / 3;
 
+/// Entries in a part of the table: 32 KiB. A table of one piece would be memory fresh from the system, which may have to
+/// clear a huge page for it: that can take longer than a turn of the loop may.
+const PART_LEN: usize = 1 << 13;
+const PARTS: usize = (1 << HASH_BITS) / PART_LEN;
+
 /// A compressor, with the memory it works in: 256 KiB from the first use on.
 #[derive(Debug, Default)]
 pub(super) struct Compressor {
     /// Where three bytes with this hash were seen last, plus `base`. What is below `base` is of inputs before.
-    seen: Vec<u32>,
+    seen: Vec<Box<[u32; PART_LEN]>>,
     base: u32,
     output: Vec<u8>,
 }
@@ -73,18 +78,30 @@ impl Compressor {
     fn forget(&mut self, len: u32) {
         if self.seen.is_empty() || self.base.checked_add(len).is_none() {
             self.seen.clear();
-            self.seen.resize(1 << HASH_BITS, 0);
+            self.seen.resize_with(PARTS, || Box::new([0; PART_LEN]));
             self.base = 1;
         }
     }
 
+    fn seen(&mut self, hash: usize) -> &mut u32 {
+        &mut self.seen[hash / PART_LEN][hash % PART_LEN]
+    }
+
     fn find_matches(&mut self, input: &[u8], len_max: usize) -> bool {
-        let mut run = Run::begin(&mut self.output);
+        let mut output = std::mem::take(&mut self.output);
+        let is_small = self.find_matches_into(&mut output, input, len_max);
+        self.output = output;
+        is_small
+    }
+
+    fn find_matches_into(&mut self, output: &mut Vec<u8>, input: &[u8], len_max: usize) -> bool {
+        let mut run = Run::begin(output);
         let mut at = 0;
         while at + 2 < input.len() {
-            let slot = &mut self.seen[hash(three(input, at))];
-            let before = slot.checked_sub(self.base).map(|before| before as usize);
-            *slot = self.base + at as u32;
+            let base = self.base;
+            let slot = self.seen(hash(three(input, at)));
+            let before = slot.checked_sub(base).map(|before| before as usize);
+            *slot = base + at as u32;
             let Some(before) = before.filter(|&before| is_match(input, before, at)) else {
                 if run.output.len() >= len_max {
                     return false;
@@ -101,7 +118,7 @@ impl Compressor {
             at += len;
             if at + 2 < input.len() {
                 for last in [at - 2, at - 1] {
-                    self.seen[hash(three(input, last))] = self.base + last as u32;
+                    *self.seen(hash(three(input, last))) = base + last as u32;
                 }
             }
         }

@@ -6,6 +6,9 @@ use std::collections::VecDeque;
 
 use crate::keyspace::{Entry, Piece, SharedValue, SnapshotSink, ValueRef};
 
+/// Room that is made for the first record, so that the following ones need not move the ones before.
+const ROOM_BYTES: usize = 32 << 10;
+
 /// A form of records. Each call adds to `out`.
 pub(in crate::server) trait Records: Send {
     /// What it has to know of a key while it writes the parts.
@@ -52,6 +55,7 @@ impl<R: Records> RecordSink<R> {
 
     fn select(&mut self) {
         if !std::mem::replace(&mut self.selected, true) {
+            self.out.reserve(ROOM_BYTES);
             self.records.select(&mut self.out);
         }
     }

@@ -71,6 +71,9 @@ impl State {
         let replica = self.replica_mut(token);
         replica.phase = Phase::WaitsForSnapshot;
         (replica.acked_us, replica.took_us, replica.asked_us) = (now_us, now_us, now_us);
+        if self.config.repl_disable_tcp_nodelay {
+            self.actions.gather_packets.push(token);
+        }
         if self.replication.backlog.is_none() {
             // Nobody has counted what was written since the last one: what was known of this history is not its end.
             self.change_replid();

@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 use bytes::Bytes;
 
 use super::replica::Phase;
-use super::sync_sink::{Form, SyncSink};
+use super::sync_sink::SyncSink;
 use crate::keyspace::Keyspace;
 use crate::log::Level;
 use crate::net::Token;
@@ -25,10 +25,17 @@ use crate::server::ahead::Ahead;
 use crate::server::durability::Frame;
 use crate::server::{Server, State};
 
-/// Bytes walked, or read from the file, per turn.
-const STEP_BYTES: usize = 128 << 10;
-/// Bytes in a replica's output, or on their way to the file, beyond which the walk waits.
-const WAITING_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a piece, walked or read from the file. Few, so that the memory of those that were sent serves for the next: big
+/// ones are fresh from the system, which may have to clear a huge page for them, longer than a turn may take.
+const PIECE_BYTES: usize = 24 << 10;
+/// Time after which no piece is begun in a turn, in nanoseconds,
+const WALK_NS: u64 = 500_000;
+/// and pieces after which none is.
+const PIECES_PER_TURN: usize = 4;
+/// Bytes in a replica's output beyond which the walk waits: there are more in the kernel.
+const WAITING_BYTES_MAX: usize = 128 << 10;
+/// Bytes on their way to the file beyond which it waits.
+const UNWRITTEN_BYTES_MAX: usize = 8 << 20;
 
 /// Where the snapshot goes.
 enum Target {
@@ -91,9 +98,11 @@ impl Server {
         };
         sync.forget_gone(&mut self.state);
         let is_done = match sync.step {
-            Step::Walking if self.state.may_send(&sync) => sync.walk(self),
+            Step::Walking if self.state.may_send(&sync) => sync.walk_some(self),
             Step::Sending => sync.send_file(&mut self.state),
-            Step::Abandoned => self.keyspace.snapshot_step(STEP_BYTES).1 && sync.writes_left() == 0,
+            Step::Abandoned => {
+                self.keyspace.snapshot_step(PIECE_BYTES).1 && sync.writes_left() == 0
+            }
             Step::Walking => false,
         };
         if is_done {
@@ -122,7 +131,9 @@ impl Server {
             .filter(|(client, replica)| waiting(replica.phase) && !client.closing)
             .map(|(client, _)| client.token)
             .collect();
-        let is_busy = state.durability.snapshot.is_some() || state.durability.loading.is_some();
+        let is_busy = state.durability.snapshot.is_some()
+            || state.durability.loading.is_some()
+            || state.now.monotonic_us < state.replication.spared.sync_not_before_us;
         if who.is_empty() || is_busy || !state.full_sync_is_due(&who) {
             return;
         }
@@ -226,11 +237,12 @@ impl State {
         let ahead = Ahead::default();
         let format = self.sync_format(keyspace);
         let compresses = self.config.rdbcompression;
-        let (form, access) =
-            (Form { format, compresses, without_data }, self.snapshot_access(keyspace));
-        keyspace.begin_snapshot(|db, database| {
-            Box::new(SyncSink::new(db, database, form, access, &ahead))
-        });
+        let access = self.snapshot_access(keyspace);
+        if !without_data {
+            keyspace.begin_snapshot(|db, database| {
+                Box::new(SyncSink::new(db, database, format, compresses, access, &ahead))
+            });
+        }
         let says_ahead = keyspace.has_field_expiry() && !format.has_field_expiry();
         let databases = keyspace.databases().len();
         self.effects.set_ahead(says_ahead.then_some((ahead, databases)));
@@ -333,7 +345,7 @@ impl State {
             self.close_now(token);
         }
         if sync.step != Step::Sending {
-            while !keyspace.snapshot_step(usize::MAX).1 {}
+            while !keyspace.snapshot_step(PIECE_BYTES).1 {}
         }
         self.effects.set_ahead(None);
         sync.remove_file(self);
@@ -361,7 +373,7 @@ impl FullSync {
         if let Target::File(spool) = &self.target
             && self.step == Step::Walking
         {
-            return spool.unwritten < WAITING_BYTES_MAX * 8;
+            return spool.unwritten < UNWRITTEN_BYTES_MAX;
         }
         let len = |&(token, _): &(Token, u64)| state.clients.get(token).output.len();
         self.replicas.iter().map(len).max().unwrap_or(0) < WAITING_BYTES_MAX
@@ -378,9 +390,24 @@ impl FullSync {
         }
     }
 
-    /// Walks some keys. Returns whether that was all there is to do.
+    /// Walks keys for a while. Returns whether that was all there is to do.
+    fn walk_some(&mut self, server: &mut Server) -> bool {
+        let end_ns = server.state.environment.monotonic_ns() + WALK_NS;
+        for _ in 0..PIECES_PER_TURN {
+            let is_done = self.walk(server);
+            if is_done || self.step != Step::Walking {
+                return is_done;
+            }
+            if server.state.environment.monotonic_ns() >= end_ns {
+                break;
+            }
+        }
+        false
+    }
+
+    /// Walks the keys of one piece. Returns whether that was all there is to do.
     fn walk(&mut self, server: &mut Server) -> bool {
-        let (records, complete) = server.keyspace.snapshot_step(STEP_BYTES);
+        let (records, complete) = server.keyspace.snapshot_step(PIECE_BYTES);
         let state = &mut server.state;
         state.effects.add_ahead();
         let mut bytes = self.frame.records(records);
@@ -494,8 +521,8 @@ impl Spool {
             Some(reader) => reader,
             none => none.insert(disk.read(&self.path)?.0),
         };
-        let mut piece = Vec::new();
-        reader.take(STEP_BYTES as u64).read_to_end(&mut piece)?;
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        reader.take(PIECE_BYTES as u64).read_to_end(&mut piece)?;
         Ok(piece)
     }
 }

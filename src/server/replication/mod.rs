@@ -8,6 +8,7 @@
 //! | `replica` | what a master knows of a replica |
 //! | `attach` | a client becomes a replica: partial or full synchronization |
 //! | `full_sync`, `sync_sink` | all data to those who need them |
+//! | `spared` | a replica that is far behind after its full synchronization |
 //! | `acks` | `REPLCONF ACK`, and who waits for it: `WAIT`, `WAITAOF` |
 //! | `position` | where the data is in the history, across a restart |
 //! | `cron` | what happens by the clock |
@@ -24,6 +25,7 @@ pub mod history;
 pub mod link;
 mod position;
 pub mod replica;
+mod spared;
 mod stream;
 mod sync_sink;
 #[cfg(test)]
@@ -71,6 +73,8 @@ pub struct Replication {
     pub failover: Option<Failover>,
     /// How far the stream may leave.
     gate: stream::StreamGate,
+    /// What replicas that are far behind ask of the others.
+    spared: spared::Spared,
     /// At the end of the turn all replicas are asked to acknowledge.
     acks_wanted: bool,
     /// Monotonic time since when there is no replica.
@@ -93,6 +97,7 @@ impl Replication {
             waiters: Vec::new(),
             failover: None,
             gate: stream::StreamGate::default(),
+            spared: spared::Spared::default(),
             acks_wanted: false,
             alone_since_us: None,
             next_cron_us: 0,

@@ -56,7 +56,7 @@ pub struct Replica {
     pub took_us: u64,
     /// It has taken its snapshot to the end.
     pub has_snapshot: bool,
-    /// Since it came online it had all of the stream once: before that it is not closed for being behind.
+    /// Since it came online it had all of the stream once: before that it is spared (see `spared`).
     pub caught_up: bool,
     /// That it is behind by more than the limit was told.
     pub lag_told: bool,

@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 
 use super::replica::Phase;
-use crate::log::Level;
 use crate::net::Token;
 use crate::resp::write_request;
 use crate::server::State;
@@ -116,7 +115,11 @@ impl State {
             self.replication.gate.advance(self.replication.history.offset, log);
         }
         for index in 0..self.replication.replicas.len() {
-            self.fill_output(self.replication.replicas[index]);
+            let token = self.replication.replicas[index];
+            self.fill_output(token);
+            if self.kept_for(token) > WINDOW_BYTES as u64 {
+                self.check_unsent(token); // it is behind
+            }
         }
         self.trim_backlog();
     }
@@ -137,8 +140,6 @@ impl State {
         if replica.next < open_to && room > 0 {
             replica.next = backlog.read(replica.next, open_to, room, &mut client.output);
             self.write_later(token);
-        } else if end - replica.next > WINDOW_BYTES as u64 {
-            self.check_unsent(token); // it is behind
         }
         let client = self.clients.get_mut(token);
         let Some(replica) = &mut client.replica else { return };
@@ -147,37 +148,18 @@ impl State {
 
     /// Bytes that a client was not sent yet; those that wait in the backlog count, too.
     pub(in crate::server) fn unsent_len(&self, token: Token) -> usize {
-        let client = self.clients.get(token);
-        let behind = match client.as_replica() {
-            Some(replica) if replica.phase == Phase::Online => {
+        let kept = usize::try_from(self.kept_for(token)).unwrap_or(usize::MAX);
+        self.clients.get(token).output.len().saturating_add(kept)
+    }
+
+    /// Bytes of the backlog that a replica is still to get.
+    fn kept_for(&self, token: Token) -> u64 {
+        match self.clients.get(token).as_replica() {
+            Some(replica) if replica.phase != Phase::WaitsForSnapshot => {
                 self.replication.history.offset.saturating_sub(replica.next)
             }
             _ => 0,
-        };
-        client.output.len().saturating_add(usize::try_from(behind).unwrap_or(usize::MAX))
-    }
-
-    /// Whether a replica is spared the limit of its class: while it takes a snapshot, and until it has caught up with what
-    /// was written meanwhile. To close it would mean to begin again, with the same end. (Redis issue 11534.)
-    pub(in crate::server) fn is_spared(&mut self, token: Token, unsent: u64, limit: u64) -> bool {
-        let client = self.clients.get_mut(token);
-        let name = client.replica_name();
-        let Some(replica) = client.replica.as_deref_mut().filter(|replica| replica.is_attached())
-        else {
-            return false;
-        };
-        if replica.caught_up {
-            return false;
         }
-        if !std::mem::replace(&mut replica.lag_told, true) {
-            self.log(
-                Level::Warning,
-                format_args!(
-                    "Replica {name} has {unsent} bytes to take after its full sync, more than the {limit} of client-output-buffer-limit. It is not closed as long as it takes some."
-                ),
-            );
-        }
-        true
     }
 
     fn trim_backlog(&mut self) {

@@ -17,37 +17,27 @@ use crate::types::hash::HashRef;
 /// Redis takes about a million arguments.
 const FIELDS_PER_COMMAND: usize = 1000;
 
-/// The form of a snapshot for replicas.
-#[derive(Clone, Copy)]
-pub(super) struct Form {
-    pub format: Format,
-    pub compresses: bool,
-    /// There are no keys in it.
-    pub without_data: bool,
-}
-
 /// The records of one database.
 pub(super) struct SyncSink {
     records: RecordSink<RdbRecords>,
     db: usize,
     ahead: Ahead,
     says_ahead: bool,
-    without_data: bool,
 }
 
 impl SyncSink {
     pub fn new(
         db: usize,
         database: &Database,
-        form: Form,
+        format: Format,
+        compresses: bool,
         access: Option<(AccessPolicy, i64)>,
         ahead: &Ahead,
     ) -> Self {
-        let Form { format, compresses, without_data } = form;
         let records = RdbRecords::new(db, database, format, compresses, access);
         let says_ahead = !format.has_field_expiry() && database.has_field_expiry();
         let (records, ahead) = (RecordSink::new(records), Arc::clone(ahead));
-        Self { records, db, ahead, says_ahead, without_data }
+        Self { records, db, ahead, says_ahead }
     }
 
     /// What the records do not say of a key goes ahead of what changes it next.
@@ -88,18 +78,13 @@ fn expire_commands(key: &[u8], hash: HashRef<'_>) -> Vec<u8> {
 
 impl SnapshotSink for SyncSink {
     fn key(&mut self, entry: Entry<'_>, value: ValueRef<'_>) {
-        if self.without_data {
-            return;
-        }
         self.records.key(entry, value);
         self.say_ahead(entry.key(), value);
     }
 
     fn begin_key(&mut self, entry: Entry<'_>, value: ValueRef<'_>, shared: SharedValue) {
-        if !self.without_data {
-            self.say_ahead(entry.key(), value);
-            self.records.begin_key(entry, value, shared);
-        }
+        self.say_ahead(entry.key(), value);
+        self.records.begin_key(entry, value, shared);
     }
 
     fn next_part(&mut self) -> bool {

@@ -1,5 +1,6 @@
 //! A master, and replicas that speak bytes.
 
+mod spared;
 mod waiting;
 
 use std::io::ErrorKind;
@@ -343,30 +344,39 @@ fn messages_go_to_replicas_and_not_into_the_log() {
 }
 
 #[test]
-fn r16_a_replica_that_is_behind_after_its_full_sync_is_not_closed() {
+fn a_full_sync_takes_a_turn_for_each_piece_when_time_flies() {
     let mut redis = master();
-    redis.run("CONFIG SET client-output-buffer-limit").starts("-ERR");
-    redis.server.state.config.client_output_buffer_limit.replica.hard_bytes = 1 << 20;
+    for number in 0..200 {
+        redis.run_bytes(&[b"SET", format!("key{number}").as_bytes(), &random_bytes(1000, number)]);
+    }
     let mut replica = Replica::modern(&mut redis);
+    redis.world.borrow_mut().now_step_us = 1000; // each look at the clock
     replica.send(&mut redis, "PSYNC ? -1");
-    (0..3).for_each(|_| redis.advance_ms(0));
-    for _ in 0..400 {
-        redis.run_bytes(&[b"SET", b"a", &[b'x'; 10_000]]);
+    let mut pieces = Vec::new();
+    for _ in 0..20 {
+        pieces.push(redis.receive_bytes(replica.token, b"").len()); // a turn
     }
-    (0..10).for_each(|_| replica.wait(&mut redis, 0));
-    replica.bytes.clear();
-    replica.send(&mut redis, "REPLCONF ACK 0");
-    assert!(redis.is_connected(replica.token));
-    let window = redis.server.state.clients.get(replica.token).output.len();
-    assert!(window < 1 << 20, "{window}: the rest is in the backlog only");
-    (0..20).for_each(|_| replica.wait(&mut redis, 0));
-    assert_eq!(replica.commands().matches("SET a").count(), 400);
-    assert!(log_has(&redis, "It is not closed as long as it takes some"));
-    // Once it has caught up the limit holds.
-    for _ in 0..400 {
-        redis.run_bytes(&[b"SET", b"a", &[b'x'; 10_000]]);
+    assert!(pieces.iter().all(|&bytes| bytes < 40_000), "{pieces:?}");
+    assert!(pieces.iter().sum::<usize>() > 200 * 1000, "{pieces:?}");
+}
+
+/// Bytes that do not get shorter by compression.
+fn random_bytes(count: usize, seed: u64) -> Vec<u8> {
+    use rand::{RngExt as _, SeedableRng as _};
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    (0..count).map(|_| random.random()).collect()
+}
+
+#[test]
+fn small_packets_to_a_replica_are_gathered_if_that_is_wanted() {
+    for is_wanted in [false, true] {
+        let mut redis = master();
+        redis.server.state.config.repl_disable_tcp_nodelay = is_wanted;
+        let replica = Replica::modern(&mut redis);
+        redis.server.receive(replica.token, b"PSYNC ? -1\r\n");
+        let gathered = &redis.server.state.actions.gather_packets;
+        assert_eq!(gathered.contains(&replica.token), is_wanted);
     }
-    assert!(!redis.is_connected(replica.token));
 }
 
 #[test]

@@ -61,6 +61,9 @@ pub fn start(
     lines.extend(command_line.lines);
     let mut config = load(&lines)?;
     config.resolve_dir(cwd);
+    if command_line.stdin && config.daemonize {
+        return Err(StartupError { line: None, reason: Reason::Unsupported(NO_STDIN) });
+    }
     warnings.extend(config.warnings());
     Ok(Start::Run(Box::new(Loaded {
         config,
@@ -68,6 +71,8 @@ pub fn start(
         warnings,
     })))
 }
+
+const NO_STDIN: &str = "a configuration on the standard input, which a daemon does not have: write it to a file, or say `daemonize no`";
 
 /// The lines of a file, with those of included files in the place of their `include`.
 ///

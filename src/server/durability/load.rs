@@ -17,7 +17,7 @@ use crate::persistence::aof::{Damage, Reader, Tail};
 use crate::persistence::rdb;
 use crate::resp::{Args, Batch, Limits, Protocol, Reply, RequestParser};
 use crate::server::replication::Position;
-use crate::server::{Blocked, Server, State};
+use crate::server::{Blocked, Phase, Server, State};
 
 /// Bytes read from a file at a time.
 const PIECE_BYTES: usize = 256 << 10;
@@ -355,6 +355,7 @@ impl State {
             self.durability.facts.rewrite_scheduled = is_new && has_keys;
         }
         self.log(Level::Notice, format_args!("Ready to accept connections"));
+        self.environment.tell_supervisor(Phase::Ready);
         Ok(())
     }
 

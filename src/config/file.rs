@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn a_start_combines_all_sources_and_fixes_the_directory() {
         let dir = TempDir::new("start");
-        let main = dir.write("main.conf", "port 1\nhz 20\ndaemonize yes\n");
+        let main = dir.write("main.conf", "port 1\nhz 20\ncrash-log-enabled no\n");
         let args: Vec<OsString> = vec![main.into(), "--port".into(), "7001".into()];
         let variables =
             [("MINI_REDIS_HZ", "30"), ("MINI_REDIS_TYPO", "1")].map(|(a, b)| (a.into(), b.into()));

@@ -4,12 +4,13 @@
 mod support;
 
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, getsid, kill_process};
 use support::connection::encode_line;
-use support::{TestServer, holds_within, wait_until};
+use support::{DEADLINE, TestServer, holds_within, wait_until};
 
 /// All files under `dir` but the log that the test itself captures.
 fn files(dir: &Path) -> Vec<PathBuf> {
@@ -96,6 +97,54 @@ fn s08_after_a_stop_nobody_is_timed_out_who_was_waiting() {
         client.expect("+PONG\r\n");
         client.run("PING").is("+PONG");
     }
+}
+
+/// systemd waits for a word from a service of `Type=notify`, and ends it if none comes.
+#[test]
+fn systemd_is_told_when_the_server_is_ready_and_when_it_stops() {
+    let path = std::env::temp_dir().join(format!("mini-redis-notify-{}", std::process::id()));
+    let systemd = UnixDatagram::bind(&path).expect("a new name in a writable directory");
+    systemd.set_read_timeout(Some(DEADLINE)).expect("a deadline above zero");
+    let hear = || {
+        let mut bytes = [0; 200];
+        let len = systemd.recv(&mut bytes).expect("the server says something in time");
+        String::from_utf8_lossy(&bytes[..len]).into_owned()
+    };
+    let variable = format!("NOTIFY_SOCKET={}", path.display());
+    let flags = ["--supervised", "systemd", "--daemonize", "yes"];
+    let mut server = TestServer::start_under(&["env", &variable], &flags);
+    assert!(hear().starts_with("READY=1\n"));
+    let info = server.connect().run("INFO server").wire();
+    assert!(info.contains("process_supervised:systemd"), "{info}");
+    server.signal(Signal::TERM);
+    assert_eq!(hear(), "STOPPING=1\n");
+    assert_eq!(server.wait_exit().code(), Some(0), "{}", server.log());
+    let _ = fs::remove_file(&path);
+}
+
+#[test]
+fn a_server_without_systemd_says_so_and_serves() {
+    let server =
+        TestServer::start_under(&["env", "-u", "NOTIFY_SOCKET"], &["--supervised", "systemd"]);
+    server.connect().run("PING").is("+PONG");
+    assert!(server.log().contains("NOTIFY_SOCKET not found"), "{}", server.log());
+}
+
+#[test]
+fn a_daemon_serves_when_what_has_started_it_has_ended() {
+    let path = std::env::temp_dir().join(format!("mini-redis-daemon-{}.pid", std::process::id()));
+    let pid_file = path.to_string_lossy();
+    let flags = ["--daemonize", "yes", "--pidfile", &pid_file];
+    let mut first = TestServer::spawn(&[], &flags, support::server::free_port());
+    assert_eq!(first.wait_exit().code(), Some(0), "{}", first.log());
+    let written = || fs::read_to_string(&path).ok()?.trim().parse().ok();
+    wait_until("the daemon has written its number", || written().is_some());
+    let pid = written().and_then(Pid::from_raw).expect("it was there just now");
+    wait_until("the daemon serves", || std::net::TcpStream::connect(first.address()).is_ok());
+    assert_eq!(getsid(Some(pid)).expect("the daemon lives"), pid, "it has a session of its own");
+    first.connect().run("PING").is("+PONG");
+    kill_process(pid, Signal::TERM).expect("the daemon lives");
+    wait_until("the daemon has removed its file", || !path.exists());
 }
 
 #[test]

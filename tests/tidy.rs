@@ -1,4 +1,4 @@
-//! What can be checked of the source as text: headers, sizes, and that imports point down only.
+//! What can be checked as text: headers, sizes, that imports point down only, and the names in the documents.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -114,6 +114,22 @@ fn only_net_knows_mio() {
         let text = fs::read_to_string(&path).unwrap();
         let uses = text.contains("mio::");
         assert!(!uses || module_of(&path) == "net", "{} uses mio", path.display());
+    }
+}
+
+/// The documents name files as they are, from the root, from `src/`, or (a table of its own files) from `src/proxy/`.
+#[test]
+fn documents_name_files_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for document in ["ARCHITECTURE.md", "README.md", "CHANGELOG.md", "SECURITY.md"] {
+        let text = fs::read_to_string(root.join(document)).expect("a document");
+        for name in text.split('`').skip(1).step_by(2).filter_map(|code| code.split(' ').next()) {
+            let is_source = [".rs", ".sh", ".txt"].iter().any(|ending| name.ends_with(ending))
+                && !name.contains(['{', '<', '*']);
+            let exists =
+                ["", "src", "src/proxy"].iter().any(|at| root.join(at).join(name).exists());
+            assert!(!is_source || exists, "{document} names {name}");
+        }
     }
 }
 

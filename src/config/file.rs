@@ -61,6 +61,9 @@ pub fn start(
     lines.extend(command_line.lines);
     let mut config = load(&lines)?;
     config.resolve_dir(cwd);
+    if command_line.stdin && config.daemonize {
+        return Err(StartupError { line: None, reason: Reason::Unsupported(NO_STDIN) });
+    }
     warnings.extend(config.warnings());
     Ok(Start::Run(Box::new(Loaded {
         config,
@@ -68,6 +71,8 @@ pub fn start(
         warnings,
     })))
 }
+
+const NO_STDIN: &str = "a configuration on the standard input, which a daemon does not have: write it to a file, or say `daemonize no`";
 
 /// The lines of a file, with those of included files in the place of their `include`.
 ///
@@ -208,7 +213,7 @@ mod tests {
     #[test]
     fn a_start_combines_all_sources_and_fixes_the_directory() {
         let dir = TempDir::new("start");
-        let main = dir.write("main.conf", "port 1\nhz 20\ndaemonize yes\n");
+        let main = dir.write("main.conf", "port 1\nhz 20\ncrash-log-enabled no\n");
         let args: Vec<OsString> = vec![main.into(), "--port".into(), "7001".into()];
         let variables =
             [("MINI_REDIS_HZ", "30"), ("MINI_REDIS_TYPO", "1")].map(|(a, b)| (a.into(), b.into()));

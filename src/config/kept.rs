@@ -31,7 +31,6 @@ const fn text(name: &'static str, default: &'static str) -> Directive {
     row::text(name, Store::Kept, default, "")
 }
 
-const SUPERVISED: Choices = &[("upstart", 0), ("systemd", 1), ("auto", 2), ("no", 3)];
 const SYSLOG_FACILITY: Choices = &[
     ("user", 0),
     ("local0", 1),
@@ -65,8 +64,6 @@ const INT_MIN: i128 = i32::MIN as i128;
 #[rustfmt::skip] // A row is a line.
 pub(super) const ROWS: &[Directive] = &[
     // Process
-    flag("daemonize", "no").immutable(),
-    choice("supervised", "no", SUPERVISED).immutable(),
     flag("always-show-logo", "no").immutable(),
     flag("syslog-enabled", "no").immutable(),
     text("syslog-ident", "redis").immutable(),
@@ -80,7 +77,6 @@ pub(super) const ROWS: &[Directive] = &[
     flag("disable-thp", "yes").immutable(),
     text("ignore-warnings", ""),
     text("locale-collate", ""),
-    text("availability-zone", ""),
     flag("extended-redis-compatibility", "no"),
     text("hash-seed", "").immutable().hidden(),
     text("debug-context", "").hidden(),

@@ -336,7 +336,7 @@ mod tests {
     fn harmless_values_of_refused_directives_and_old_names_are_accepted() {
         let config = config(
             "cluster-enabled no\ntls-port 0\naclfile \"\"\nlist-max-ziplist-entries 512\nactivedefrag yes\n\
-             rename-command CONFIG \"\"\nrename-command keys hidden-keys\ndaemonize yes\nlua-time-limit 7\n",
+             rename-command CONFIG \"\"\nrename-command keys hidden-keys\ncrash-log-enabled no\nlua-time-limit 7\n",
         );
         let renames =
             [("config", ""), ("keys", "hidden-keys")].map(|(a, b)| (a.to_owned(), b.to_owned()));
@@ -344,7 +344,11 @@ mod tests {
         assert_eq!(config.busy_reply_threshold, 7);
         let warnings = config.warnings();
         assert_eq!(warnings.len(), 2, "{warnings:?}");
-        assert!(warnings.iter().any(|line| line.contains("'daemonize yes' is accepted and kept")));
+        assert!(
+            warnings
+                .iter()
+                .any(|line| line.contains("'crash-log-enabled no' is accepted and kept"))
+        );
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub use table::{GROUPS, directives, lookup};
 use value::Value;
 pub use value::{
     AppendFsync, MaxmemoryPolicy, ProtectedAction, ReplDisklessLoad, SanitizeDumpPayload,
+    Supervised,
 };
 
 /// The struct, and a way to build it before the defaults of the table are set.
@@ -109,8 +110,14 @@ pub struct Config {
     pub loglevel: Level,
     /// Log file, empty for the standard output. See [`Config::path`].
     pub logfile: String,
+    /// Go on in the background, unless somebody supervises.
+    pub daemonize: bool,
+    /// Who is told when the server is ready.
+    pub supervised: Supervised,
     /// File for the process id, empty for none. See [`Config::path`].
     pub pidfile: String,
+    /// Where the server runs, for clients that prefer what is near: INFO tells them.
+    pub availability_zone: String,
     /// Directory of all data. Absolute after [`Config::resolve_dir`].
     pub dir: PathBuf,
     /// What [`Config::resolve_dir`] chose where no directory was given.

@@ -206,10 +206,9 @@ pub(super) const BIND: Special = Special {
         Ok(())
     },
     get: |config| config.bind.join(" "),
-    lines: |config| match config.bind.join(" ") {
-        addresses if addresses == DEFAULT_BIND => Vec::new(),
-        addresses => vec![quoted_if_empty(addresses)],
-    },
+    // Redis takes the line away where it says the default. Ours is loopback: a Redis that reads the file after us would
+    // listen everywhere.
+    lines: |config| vec![quoted_if_empty(config.bind.join(" "))],
     accepted: "up to 16 addresses, `*` for all, `-` in front for one that may be missing",
 };
 

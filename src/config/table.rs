@@ -13,7 +13,7 @@ use super::special::{
 };
 use super::value::{
     AppendFsync, LOG_LEVELS, MaxmemoryPolicy, OOM_SCORE_ADJ, ProtectedAction, ReplDisklessLoad,
-    SHUTDOWN_FLAGS, SanitizeDumpPayload, Setting,
+    SHUTDOWN_FLAGS, SanitizeDumpPayload, Setting, Supervised,
 };
 
 /// Sections and their rows, in the order `--help` and `CONFIG GET *` show them.
@@ -88,7 +88,10 @@ const GENERAL: &[Directive] = &[
     choice("loglevel", at!(loglevel), "notice", LOG_LEVELS, "least important messages to log"),
     text("logfile", at!(logfile), "", "log file, \"\" for the standard output").immutable(),
     flag("hide-user-data-from-log", at!(hide_user_data_from_log), "yes", "no keys and values in the log"),
+    flag("daemonize", at!(daemonize), "no", "go on in the background").immutable(),
+    choice("supervised", at!(supervised), "no", Supervised::CHOICES, "tell systemd when it is ready").immutable(),
     text("pidfile", at!(pidfile), "", "file for the process id").immutable(),
+    text("availability-zone", at!(availability_zone), "", "where it runs, for clients that prefer what is near"),
     special("dir", &DIR, "", "directory of all data, log/<port> unless given").multi(false).protected().deny_loading(),
     flag("set-proc-title", at!(set_proc_title), "yes", "change the title of the process").immutable().no_effect(),
     checked_text("proc-title-template", at!(proc_title_template), "{title} {listen-addr} {server-mode}", check_proc_title_template, "title of the process").no_effect(),

@@ -147,6 +147,20 @@ impl MaxmemoryPolicy {
 }
 
 choices! {
+    /// The program that has started the server and wants to know when it is ready.
+    Supervised {
+        /// Upstart, which nobody has any more.
+        Upstart = "upstart",
+        /// systemd, with `Type=notify`.
+        Systemd = "systemd",
+        /// systemd, if it is there.
+        Auto = "auto",
+        /// None.
+        No = "no",
+    }
+}
+
+choices! {
     /// When the append only file is synced.
     AppendFsync {
         /// Once per second: a power cut costs about a second.

@@ -17,12 +17,13 @@ use super::disk::{Lanes, RealDisk};
 use super::lazy_free::LazyFree;
 use super::limits::raise_open_files;
 use super::run::log_file;
+use super::supervisor::Supervisor;
 use crate::clock::Now;
 use crate::config::Config;
 use crate::log::{Level, Log, Logger};
 use crate::net::{Waker, clock_now, monotonic_ns};
 use crate::persistence::disk::{Disk, Done, Job, Lane};
-use crate::server::{Environment, ProcessFacts};
+use crate::server::{Environment, Phase, ProcessFacts};
 
 /// Time, randomness, files and facts of this process.
 pub struct ProcessEnvironment {
@@ -32,12 +33,18 @@ pub struct ProcessEnvironment {
     disk: Arc<RealDisk>,
     lanes: Lanes,
     config_file: Option<PathBuf>,
+    supervisor: Supervisor,
     peak_bytes: usize,
 }
 
 impl ProcessEnvironment {
     /// The environment of a server that was configured by `config_file`.
-    pub fn new(logger: Logger, config_file: Option<PathBuf>, waker: &Waker) -> Self {
+    pub fn new(
+        logger: Logger,
+        config_file: Option<PathBuf>,
+        supervisor: Supervisor,
+        waker: &Waker,
+    ) -> Self {
         Self {
             started: Instant::now(),
             logger,
@@ -45,6 +52,7 @@ impl ProcessEnvironment {
             disk: Arc::new(RealDisk),
             lanes: Lanes::new(waker),
             config_file,
+            supervisor,
             peak_bytes: 0,
         }
     }
@@ -77,7 +85,17 @@ impl Environment for ProcessEnvironment {
     }
 
     fn process(&mut self) -> ProcessFacts {
-        process_facts(&mut self.peak_bytes, self.config_file.as_deref())
+        let supervised = self.supervisor.is_there();
+        ProcessFacts {
+            supervised,
+            ..process_facts(&mut self.peak_bytes, self.config_file.as_deref())
+        }
+    }
+
+    fn tell_supervisor(&mut self, phase: Phase) {
+        if let Err(error) = self.supervisor.tell(phase) {
+            self.log(Level::Warning, format_args!("systemd supervision error: {error}"));
+        }
     }
 
     fn discard(&mut self, garbage: Box<dyn Any + Send>) {
@@ -168,6 +186,7 @@ pub fn process_facts(peak_bytes: &mut usize, config_file: Option<&Path>) -> Proc
         pid: Pid::as_raw(Some(getpid())) as u32,
         allocated_bytes,
         allocated_peak_bytes: *peak_bytes,
+        supervised: false,
         resident_bytes: resident_pages * rustix::param::page_size(),
         system_bytes: system_memory_bytes(),
         cpu_user_us,

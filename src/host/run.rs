@@ -7,10 +7,12 @@ use std::process::ExitCode;
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::daemon::{self, Process};
 use super::disk::make_directory;
 use super::environment::ProcessEnvironment;
 use super::limits::raise_open_files;
 use super::panic::tell_panics;
+use super::supervisor::Supervisor;
 use crate::config::Config;
 use crate::config::file::{Loaded, Start, start};
 use crate::log::{Level, Log, Logger, Role};
@@ -40,12 +42,27 @@ pub fn run() -> ExitCode {
 
 fn serve(loaded: Loaded) -> ExitCode {
     let Loaded { mut config, file, warnings } = loaded;
+    let (supervisor, complaint) = Supervisor::find(config.supervised);
+    if config.daemonize && !supervisor.is_there() {
+        match daemon::go_to_background() {
+            Ok(Process::Foreground) => return ExitCode::SUCCESS,
+            Ok(Process::Background) => {}
+            Err(error) => {
+                eprintln!("Can't start the daemon: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
+        if config.pidfile.is_empty() {
+            config.pidfile = daemon::PID_FILE.to_string();
+        }
+    }
     let mut logger = Logger::new(config.loglevel, log_file(&config));
+    let warnings = warnings.into_iter().chain(complaint);
     for warning in warnings {
         logger.log(Level::Notice, format_args!("{warning}"));
     }
     fit_maxclients(&mut config, &mut logger);
-    let outcome = listen_and_run(config, file, logger.clone());
+    let outcome = listen_and_run(config, file, supervisor, logger.clone());
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(message) => {
@@ -72,7 +89,12 @@ fn fit_maxclients(config: &mut Config, logger: &mut Logger) {
     }
 }
 
-fn listen_and_run(config: Config, file: Option<PathBuf>, mut logger: Logger) -> Result<u8, String> {
+fn listen_and_run(
+    config: Config,
+    file: Option<PathBuf>,
+    supervisor: Supervisor,
+    mut logger: Logger,
+) -> Result<u8, String> {
     let mut event_loop =
         EventLoop::new(&listen_config(&config)).map_err(|error| error.to_string())?;
     make_data_directory(&config)?;
@@ -80,7 +102,8 @@ fn listen_and_run(config: Config, file: Option<PathBuf>, mut logger: Logger) -> 
     logger.role = Role::Master;
     let pid_file = write_pid_file(&config, &mut logger);
     let _lock = lock_data_directory(&config)?;
-    let environment = ProcessEnvironment::new(logger.clone(), file, &event_loop.waker());
+    let environment =
+        ProcessEnvironment::new(logger.clone(), file, supervisor, &event_loop.waker());
     let mut server = Server::new(config, Box::new(environment))?;
     server.open_files()?;
     tell_panics(&logger);

@@ -41,6 +41,8 @@ pub enum Blocked {
     Shutdown,
     /// `MIGRATE` waits for the keys to arrive.
     Migrating,
+    /// It is to read the replies it has before it gets more.
+    Reading,
 }
 
 impl Blocked {

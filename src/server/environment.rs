@@ -23,6 +23,8 @@ pub struct ProcessFacts {
     pub resident_bytes: usize,
     /// Bytes of memory in the machine.
     pub system_bytes: usize,
+    /// Whether systemd has started it and is told about it.
+    pub supervised: bool,
     /// User CPU time of the process, in microseconds.
     pub cpu_user_us: u64,
     /// System CPU time of the process, in microseconds.
@@ -39,6 +41,15 @@ pub struct ProcessFacts {
     pub config_file: String,
     /// Working directory.
     pub directory: String,
+}
+
+/// What a supervisor is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// All data is loaded: clients are served.
+    Ready,
+    /// The process is about to end.
+    Stopping,
 }
 
 /// What the core is given from outside.
@@ -60,6 +71,9 @@ pub trait Environment {
 
     /// Facts about the process.
     fn process(&mut self) -> ProcessFacts;
+
+    /// Tells the program that supervises this one, if there is one.
+    fn tell_supervisor(&mut self, phase: Phase);
 
     /// Bytes allocated by the program. Cheap.
     fn allocated_bytes(&mut self) -> usize;

@@ -41,7 +41,7 @@ impl Server {
         if client.closing {
             return;
         }
-        if client.query.is_empty() && client.blocked.is_none() {
+        if client.query.is_empty() && client.is_ready() {
             let consumed = self.run_requests(token, bytes);
             if consumed < bytes.len() {
                 self.keep(token, &bytes[consumed..]);

@@ -1,12 +1,15 @@
 //! What a client may cost: unsent bytes by class, idle time.
 
-use super::{Client, ClientClass, Server, State};
+use super::{Blocked, Client, ClientClass, Server, State};
 use crate::log::Level;
 use crate::net::Token;
 use crate::resp::Reply;
 
 /// Unsent bytes of a client that has not said who it is.
 const UNAUTHENTICATED_OUTPUT_MAX: u64 = 1024;
+/// Replies unread at which further requests of a client wait. Below the default limits: who pipelines without end and
+/// reads meanwhile is not to be closed.
+const UNREAD_MAX: usize = 32 << 20;
 /// Below this nothing is checked.
 const SMALL: usize = UNAUTHENTICATED_OUTPUT_MAX as usize;
 
@@ -53,7 +56,7 @@ impl State {
         let all = [limits.normal, limits.replica, limits.pubsub];
         let bytes = all.iter().flat_map(|limit| [limit.hard_bytes, limit.soft_bytes]);
         let least = bytes.filter(|&bytes| bytes > 0).min().unwrap_or(u64::MAX);
-        self.unsent_checked_from = usize::try_from(least).unwrap_or(usize::MAX);
+        self.unsent_checked_from = usize::try_from(least).unwrap_or(usize::MAX).min(UNREAD_MAX);
     }
 
     /// Closes the client if the bytes it was not sent yet pass a limit of its class.
@@ -90,6 +93,9 @@ impl State {
         let hard = limit.hard_bytes > 0 && len >= limit.hard_bytes;
         let unauthenticated = !client.authenticated && len > UNAUTHENTICATED_OUTPUT_MAX;
         if !(hard || too_long || unauthenticated) {
+            if len >= UNREAD_MAX as u64 && client.class() == ClientClass::Normal {
+                client.blocked.get_or_insert(Blocked::Reading);
+            }
             return;
         }
         let bytes = if limit.hard_bytes > 0 { limit.hard_bytes } else { limit.soft_bytes };
@@ -107,10 +113,19 @@ impl State {
         self.close_now(token);
     }
 
+    /// A client whose requests wait for it to read was sent some bytes: they go on when it has half of what was too much.
+    pub(super) fn client_has_read(&mut self, token: Token) {
+        let client = self.clients.get_mut(token);
+        if client.output.len() < UNREAD_MAX / 2 {
+            client.blocked = None;
+            self.continue_input(token);
+        }
+    }
+
     fn timed_out(&self, client: &Client) -> bool {
         let idle_us = self.now.monotonic_us.saturating_sub(client.last_interaction_us);
         self.config.timeout > 0
-            && client.blocked.is_none()
+            && client.blocked.is_none_or(|blocked| blocked == Blocked::Reading)
             && !client.is_master
             && !client.input_pending // what it has asked for is yet to be run
             && !client.monitor
@@ -182,6 +197,31 @@ mod tests {
         redis.server.receive(slow, requests.as_bytes());
         redis.run("GET k").is("$-1");
         assert!(!redis.is_connected(slow));
+    }
+
+    #[test]
+    fn a_client_that_has_not_read_its_replies_waits_for_more() {
+        const MB: usize = 1 << 20;
+        let mut redis = TestServer::new();
+        redis.run_bytes(&[b"SET", b"big", &vec![b'x'; MB]]).is("+OK");
+        let slow = redis.connect();
+        redis.server.receive(slow, ("GET big\r\n".repeat(300) + "SET k v\r\n").as_bytes());
+        redis.advance_ms(0);
+        let unread = redis.server.state.clients.get(slow).output.len();
+        assert!((UNREAD_MAX..UNREAD_MAX + 2 * MB).contains(&unread), "{unread} bytes");
+        redis.server.receive(slow, b"PING\r\n"); // behind what waits
+        redis.run("GET k").is("$-1");
+        let reply_len = format!("${MB}\r\n").len() + MB + 2;
+        let mut read = 0;
+        while read < 300 * reply_len {
+            let now = redis.sent(slow).len();
+            assert!(now > 0 && now < UNREAD_MAX + 2 * MB, "{now} bytes after {read}");
+            read += now;
+            redis.advance_ms(0);
+        }
+        assert_eq!(read, 300 * reply_len + "+OK\r\n+PONG\r\n".len());
+        redis.run("GET k").is("$1 v");
+        assert!(redis.is_connected(slow));
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub use client::{Blocked, Client, ClientClass, Clients, ReplyMode};
 pub use client_info::describe;
 pub use durability::Durability;
 pub use effects::Effects;
-pub use environment::{Environment, ProcessFacts};
+pub use environment::{Environment, Phase, ProcessFacts};
 pub use eviction::Eviction;
 pub use info::{info, section, text};
 pub use latency::{Latency, Spike, Spikes};

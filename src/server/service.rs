@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use super::{Server, Shutdown};
+use super::{Blocked, Server, Shutdown};
 use crate::clock::Now;
 use crate::log::Level;
 use crate::net::{Actions, Disconnect, LoopStats, OutputBuffer, Peer, Service, Signal, Token};
@@ -144,6 +144,7 @@ impl Service for Server {
         client.net_out += bytes as u64;
         client.last_interaction_us = now_us;
         let is_replica = client.replica.is_some();
+        let is_to_read = client.blocked == Some(Blocked::Reading);
         if client.output.is_empty() {
             client.over_soft_limit_since_us = None;
             client.pushes_unsent = 0;
@@ -151,6 +152,9 @@ impl Service for Server {
         }
         if is_replica {
             state.replica_took(token);
+        }
+        if is_to_read {
+            state.client_has_read(token);
         }
     }
 

@@ -8,7 +8,7 @@
 //! machine does not come back.
 
 use super::replication::replica::Replica;
-use super::{Blocked, Client, PauseKind, PausePurpose, Server, State};
+use super::{Blocked, Client, PauseKind, PausePurpose, Phase, Server, State};
 use crate::commands::CommandError;
 use crate::config::ShutdownFlags;
 use crate::config::value::{SHUTDOWN_FORCE, SHUTDOWN_NOSAVE, SHUTDOWN_NOW, SHUTDOWN_SAVE};
@@ -158,6 +158,7 @@ impl State {
                 return Err(FAILED);
             }
         }
+        self.environment.tell_supervisor(Phase::Stopping);
         self.actions.stop_accepting = true;
         self.actions.exit = Some(0);
         // What would be executed from here on would be answered and not in the log.

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Environment, ProcessFacts, Server};
+use super::{Environment, Phase, ProcessFacts, Server};
 use crate::clock::Now;
 use crate::config::Config;
 use crate::log::Level;
@@ -93,6 +93,8 @@ impl Environment for TestEnvironment {
             ..ProcessFacts::default()
         }
     }
+
+    fn tell_supervisor(&mut self, _phase: Phase) {}
 
     fn discard(&mut self, _garbage: Box<dyn Any + Send>) {
         self.0.borrow_mut().discarded += 1;

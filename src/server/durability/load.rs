@@ -17,7 +17,7 @@ use crate::persistence::aof::{Damage, Reader, Tail};
 use crate::persistence::rdb;
 use crate::resp::{Args, Batch, Limits, Protocol, Reply, RequestParser};
 use crate::server::replication::Position;
-use crate::server::{Blocked, Server, State};
+use crate::server::{Blocked, Phase, Server, State};
 
 /// Bytes read from a file at a time: as many as are loaded in a millisecond or two, members of sorted sets too.
 const PIECE_BYTES: usize = 16 << 10;
@@ -356,6 +356,7 @@ impl State {
             self.durability.facts.rewrite_scheduled = is_new && has_keys;
         }
         self.log(Level::Notice, format_args!("Ready to accept connections"));
+        self.environment.tell_supervisor(Phase::Ready);
         Ok(())
     }
 

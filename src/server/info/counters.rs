@@ -102,6 +102,7 @@ fn keys_found_and_gone(view: &View<'_>, text: &mut Text) {
     text.fields(&[
         ("expired_keys", &keys.expired),
         ("expired_fields", &keys.expired_fields),
+        ("expired_subkeys", &keys.expired_fields), // Redis 8's name
         // The sweep looks for keys that are due, not at samples: there is no guess of how many it has left.
         ("expired_stale_perc", &"0.00"),
         ("expired_time_cap_reached_count", &stats.expire_cap_reached),

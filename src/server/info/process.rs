@@ -14,6 +14,8 @@ pub(super) fn server(view: &View<'_>, text: &mut Text) {
     let uptime_s = (state.now.monotonic_us - state.started.monotonic_us) / 1_000_000;
     text.fields(&[
         ("redis_version", &REDIS_VERSION),
+        ("redis_git_sha1", &"00000000"),
+        ("redis_git_dirty", &0),
         ("server_name", &"mini-redis"),
         ("mini_redis_version", &VERSION),
         ("redis_mode", &"standalone"),
@@ -23,7 +25,7 @@ pub(super) fn server(view: &View<'_>, text: &mut Text) {
         ("monotonic_clock", &"POSIX clock_gettime"),
         ("multiplexing_api", if cfg!(target_os = "linux") { &"epoll" } else { &"kqueue" }),
         ("process_id", &process.pid),
-        ("process_supervised", &"no"),
+        ("process_supervised", if process.supervised { &"systemd" } else { &"no" }),
         ("run_id", &state.run_id),
         ("tcp_port", &config.port),
         ("server_time_usec", &state.now.unix_us),
@@ -35,6 +37,7 @@ pub(super) fn server(view: &View<'_>, text: &mut Text) {
         ("executable", &process.executable),
         ("config_file", &process.config_file),
         ("io_threads_active", &0),
+        ("availability_zone", &config.availability_zone),
     ]);
     listeners(view, text);
 }

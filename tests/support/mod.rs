@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 pub mod client;
+pub mod cluster;
 pub mod connection;
 pub mod data;
 pub mod drive;
@@ -14,6 +15,7 @@ pub mod keyspace;
 pub mod peers;
 pub mod process;
 pub mod proxy;
+pub mod screen;
 pub mod server;
 pub mod strace;
 pub mod wire;

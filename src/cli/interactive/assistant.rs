@@ -10,7 +10,7 @@ use rustyline::hint::Hinter;
 use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
-use super::server::Server;
+use super::lookup::Lookup;
 use super::syntax;
 use crate::cli::help::{registry, shown_name};
 use crate::command_syntax::{Argument, parse, render};
@@ -21,22 +21,22 @@ use crate::config::words::{quoted, split_words};
 pub struct Assistant {
     registry: Registry,
     /// Where names of keys come from, and commands that the registry does not have.
-    pub server: RefCell<Server>,
+    pub lookup: RefCell<Lookup>,
     colours: bool,
 }
 
 impl Assistant {
     /// With colours if the terminal is to have some.
     pub fn new(colours: bool) -> Self {
-        Self { registry: registry(), server: RefCell::default(), colours }
+        Self { registry: registry(), lookup: RefCell::default(), colours }
     }
 
     /// Looks at the arguments possible after `words`; `None` if these begin no command.
     fn possible<R>(&self, words: &[String], look: impl Fn(&[Argument<'_>]) -> R) -> Option<R> {
         let (name, mut rest) = words.split_first()?;
         let Some(mut id) = self.registry.find(name.as_bytes()) else {
-            let mut server = self.server.borrow_mut();
-            let (line, rest) = server.syntax(name, rest)?;
+            let mut lookup = self.lookup.borrow_mut();
+            let (line, rest) = lookup.syntax(name, rest)?;
             return after_all(name, line, rest).map(|arguments| look(&arguments));
         };
         if let [subcommand, after @ ..] = rest
@@ -57,7 +57,7 @@ impl Assistant {
                 let commands = commands.filter(|registered| registered.parent.is_none());
                 let names = commands.map(|registered| shown_name(&registered.full_name));
                 let own = ["HELP", "CONNECT", "EXIT"].map(str::to_owned);
-                names.chain(own).chain(self.server.borrow_mut().commands_below(None)).collect()
+                names.chain(own).chain(self.lookup.borrow_mut().commands_below(None)).collect()
             }
             [help, topics @ ..] if help.eq_ignore_ascii_case("help") => {
                 let groups = TABLES.iter().map(|(group, _)| format!("@{}", group.name()));
@@ -76,7 +76,7 @@ impl Assistant {
                         names.extend(subcommands.map(|&id| name(id)));
                     }
                     ([_], None) => {
-                        names.extend(self.server.borrow_mut().commands_below(Some(name)));
+                        names.extend(self.lookup.borrow_mut().commands_below(Some(name)));
                     }
                     _ => {}
                 }
@@ -101,7 +101,7 @@ impl Assistant {
         found.sort_unstable();
         found.dedup();
         if self.possible(words, |arguments| syntax::next(arguments).key) == Some(true) {
-            let keys = self.server.borrow_mut().keys_with(unquoted(prefix).as_bytes());
+            let keys = self.lookup.borrow_mut().keys_with(unquoted(prefix).as_bytes());
             found.extend(keys.iter().map(|key| as_word(key)));
         }
         found

@@ -1,7 +1,7 @@
 //! Commands typed at a prompt.
 //!
 //! ```text
-//! assistant   completion and hints (syntax: what may follow; server: names and commands that it has)
+//! assistant   completion and hints (syntax: what may follow; lookup: what the server knows)
 //! history     earlier lines, without passwords
 //! waiting     what the server sends while somebody types
 //! ```
@@ -9,7 +9,7 @@
 
 mod assistant;
 mod history;
-mod server;
+mod lookup;
 mod syntax;
 mod waiting;
 
@@ -127,7 +127,7 @@ impl<'s> Prompt<'s> {
     fn refresh_keys(&mut self, connected: bool) {
         let connection = if connected { self.session.open().ok() } else { None };
         if let Some(assistant) = self.editor.helper() {
-            assistant.server.borrow_mut().ask(connection);
+            assistant.lookup.borrow_mut().ask(connection);
         }
     }
 

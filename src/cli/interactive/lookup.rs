@@ -13,21 +13,24 @@ use crate::resp::Value;
 const KEYS_MAX: usize = 100;
 /// How long somebody waits who has pressed a key.
 const TIME_MAX: Duration = Duration::from_millis(500);
+/// How often a server is asked for its commands that does not tell them in time.
+const QUESTIONS_MAX: usize = 3;
 /// Keys looked at by one `SCAN`.
 const SCAN_COUNT: &str = "1000";
 
 /// A source of names.
 #[derive(Default)]
-pub struct Server {
+pub struct Lookup {
     connection: Option<Connection>,
     /// Answers that nobody has waited for to the end. They come before that of the next question.
     late: usize,
-    /// Syntax lines by full name, `xinfo|stream`. Asked for once, when somebody wants to know.
+    /// Syntax lines by full name, `xinfo|stream`. Asked for when somebody wants to know.
     commands: BTreeMap<String, String>,
-    has_asked: bool,
+    /// How often they were asked for.
+    asked: usize,
 }
 
-impl Server {
+impl Lookup {
     /// Asks this connection from now on; `None` knows nothing.
     pub fn ask(&mut self, connection: Option<Connection>) {
         (self.connection, self.late) = (connection, 0);
@@ -66,8 +69,9 @@ impl Server {
 
     /// All that the server documents; nothing, if it does not do so in time.
     fn commands(&mut self) -> &BTreeMap<String, String> {
-        if !self.has_asked && self.connection.is_some() {
-            self.has_asked = true;
+        let is_unknown = self.commands.is_empty() && self.asked < QUESTIONS_MAX;
+        if is_unknown && self.connection.is_some() {
+            self.asked += 1;
             let answer = self.answer(&[&b"COMMAND"[..], b"DOCS"], Instant::now() + TIME_MAX);
             if answer.is_err() {
                 self.ask(None);

@@ -110,6 +110,12 @@ fn passwords_and_databases_come_from_flags_urls_and_the_environment() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).starts_with("AUTH failed: WRONGPASS"), "{}", stderr(&output));
     assert!(!stderr(&output).contains("wrong"), "a password was shown");
+    let open = TestServer::start(&[]);
+    let output = client(&[&open.address().to_string(), "PING"])
+        .env("REDISCLI_AUTH", "s3cret")
+        .output()
+        .unwrap();
+    assert_eq!(stdout(&output), "PONG\n", "a server without a password needs none");
     let help = client(&["--help"]).env("REDISCLI_AUTH", "s3cret").output().unwrap();
     assert!(!stdout(&help).contains("s3cret"), "a password was shown");
 }

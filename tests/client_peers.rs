@@ -1,52 +1,78 @@
-//! All modes of the client against our server, Redis 7.0.15 and Valkey 9.1.2.
+//! All modes of the client against our server, our proxy in front of three of them, Redis 7.0.15 and 8, and Valkey 9.1.2.
 
 mod support;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::process::Command;
+use std::time::Duration;
 
 use expectrl::session::OsSession;
 use expectrl::{ControlCode, Eof, Expect};
 use support::client::{CLIENT, interrupt, run, start, stderr, stdout};
 use support::peers::find_peer;
+use support::proxy::{start_proxy, wait_for_slots};
 use support::{DEADLINE, TestServer, server, skipped, wait_until};
 
 /// Keys that all the modes are to find.
 const INPUT: &str =
     "SET small 1\r\nSET big 123456789012\r\nHSET hash a 1 b 2\r\nZADD scores 1.5 one\r\n";
 
-/// Runs all modes against a server of the program.
-fn all_modes_work(program: &str) {
-    let server = TestServer::start_program(program, &[], &["--maxmemory-policy", "allkeys-lfu"]);
-    commands(&server);
-    walks(&server);
-    measurements(&server);
-    endless(&server);
-    terminal(&server);
-    script(&server);
-    snapshot(&server);
+/// Needed by `--hotkeys`.
+const LFU: [&str; 2] = ["--maxmemory-policy", "allkeys-lfu"];
+
+/// Runs all modes against a server, or against a proxy as if it were one.
+fn all_modes_work(server: &TestServer, is_proxy: bool) {
+    commands(server);
+    walks(server);
+    measurements(server);
+    endless(server, is_proxy);
+    terminal(server);
+    script(server);
+    if is_proxy {
+        refused(server, &["--rdb -", "--functions-rdb -", "monitor"]);
+    } else {
+        snapshot(server);
+        functions(server);
+    }
+}
+
+/// The same with a server of another program, if it is there.
+fn all_modes_work_with(test: &str, program: &str, version: &str) {
+    match find_peer(program, version) {
+        Some(path) => all_modes_work(&TestServer::start_program(&path, &[], &LFU), false),
+        None => skipped(test, &format!("there is no {program} with {version}")),
+    }
 }
 
 #[test]
 fn all_modes_work_with_our_server() {
-    all_modes_work(&server::program());
+    all_modes_work(&TestServer::start_program(&server::program(), &[], &LFU), false);
+}
+
+#[test]
+fn all_modes_work_through_our_proxy() {
+    let nodes: Vec<TestServer> = (0..3).map(|_| TestServer::start(&LFU)).collect();
+    let addresses: Vec<SocketAddr> = nodes.iter().map(TestServer::address).collect();
+    let proxy = start_proxy(&addresses, &[]);
+    wait_for_slots(&proxy);
+    all_modes_work(&proxy, true);
 }
 
 #[test]
 fn all_modes_work_with_redis_7() {
-    match find_peer("redis-server", "v=7.0.15") {
-        Some(program) => all_modes_work(&program),
-        None => skipped("all_modes_work_with_redis_7", "there is no redis-server 7.0.15"),
-    }
+    all_modes_work_with("all_modes_work_with_redis_7", "redis-server", "v=7.0.15");
+}
+
+#[test]
+fn all_modes_work_with_redis_8() {
+    all_modes_work_with("all_modes_work_with_redis_8", "redis8-server", "v=8.");
 }
 
 #[test]
 fn all_modes_work_with_valkey_9() {
-    match find_peer("valkey-server", "v=9.1") {
-        Some(program) => all_modes_work(&program),
-        None => skipped("all_modes_work_with_valkey_9", "there is no valkey-server 9.1"),
-    }
+    all_modes_work_with("all_modes_work_with_valkey_9", "valkey-server", "v=9.1");
 }
 
 #[track_caller]
@@ -107,15 +133,20 @@ fn measurements(server: &TestServer) {
     }
 }
 
-fn endless(server: &TestServer) {
+fn endless(server: &TestServer, is_proxy: bool) {
     let mut other = server.connect();
-    for (line, sign, makes, expected) in [
+    let cases = [
         ("monitor --command SET", "cmd=monitor", "SET user:1 x", "\"SET\" \"user:1\" \"x\""),
         ("SUBSCRIBE news", "cmd=subscribe", "PUBLISH news hello", "hello"),
-    ] {
+        ("PSUBSCRIBE n*", "cmd=psubscribe", "PUBLISH news hello", "hello"),
+        ("SSUBSCRIBE news", "cmd=ssubscribe", "SPUBLISH news hello", "hello"),
+    ];
+    // A proxy has no MONITOR.
+    for (line, sign, makes, expected) in cases.into_iter().skip(usize::from(is_proxy)) {
         let mut child = start(server.address(), line);
         wait_until("it waits", || other.run("CLIENT LIST").wire().contains(sign));
-        other.run(makes);
+        // A proxy may still be on its way to subscribe.
+        wait_until("it is told", || other.run(makes).wire() != ":0");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         assert!(lines.any(|line| line.expect("text").ends_with(expected)), "{line}");
         interrupt(&child);
@@ -142,6 +173,24 @@ fn terminal(server: &TestServer) {
     prompt.send("HGETALL hash\r").expect("the terminal takes it");
     prompt.expect("1# \"a\" => \"1\"").expect("a map");
     prompt.expect(&*ready).expect("a prompt");
+    let docs = run(server.address(), "--json COMMAND DOCS xgroup", b"");
+    if stdout(&docs).contains("\"arguments\"") {
+        // Not in our table, but the server documents it. It is not waited for longer than a person would.
+        prompt.set_expect_timeout(Some(Duration::from_secs(2)));
+        for (typed, shown) in [("XGRO", "XGROUP "), ("CREATECONS", "CREATECONSUMER ")] {
+            prompt.send(typed).expect("the terminal takes it");
+            let is_there = (0..10).any(|_| {
+                prompt.send("\t").expect("the terminal takes it");
+                prompt.expect(shown).is_ok()
+            });
+            assert!(is_there, "waited in vain for {shown}");
+        }
+        prompt.set_expect_timeout(Some(DEADLINE));
+        prompt.send("key ").expect("the terminal takes it");
+        prompt.expect("consumer").expect("a hint");
+        // Ctrl-C would leave raw mode for a moment.
+        prompt.send(ControlCode::NAK).expect("the terminal takes it");
+    }
     prompt.send(ControlCode::EOT).expect("the terminal takes it");
     prompt.expect(Eof).expect("it ends");
 
@@ -163,13 +212,40 @@ fn script(server: &TestServer) {
     let file = server.dir().join("script.lua");
     fs::write(&file, "return {KEYS[1], ARGV[1], #ARGV}").expect("the folder is ours");
     let line = format!("--json --eval {} k1 , a b", file.display());
-    if has(server, "eval") {
+    if !server.connect().command(&[b"EVAL", b"return 1", b"0"]).is_error() {
         prints(server, &line, "", "[\"k1\",\"a\",2]\n");
         return;
     }
     let output = run(server.address(), &line, b"");
     assert_eq!(stderr(&output), "EVAL failed: this server has no scripting\n");
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// What a proxy has not is told with a reason.
+fn refused(proxy: &TestServer, lines: &[&str]) {
+    for line in lines {
+        let output = run(proxy.address(), line, b"");
+        let text = stderr(&output);
+        assert!(text.contains("not available through the proxy"), "{line}: {text}");
+        assert_eq!((stdout(&output), output.status.code()), ("", Some(1)), "{line}");
+    }
+}
+
+/// The functions alone: none of the keys.
+fn functions(server: &TestServer) {
+    let library =
+        "#!lua name=mylib\nredis.register_function('myfunction', function() return 1 end)";
+    let loads = has(server, "function|load");
+    if loads {
+        server.connect().command(&[b"FUNCTION", b"LOAD", library.as_bytes()]).is("$5\r\nmylib");
+    }
+    let output = run(server.address(), "--functions-rdb -", b"");
+    assert_eq!((stderr(&output), output.status.code()), ("", Some(0)));
+    let holds = |text: &[u8]| output.stdout.windows(text.len()).any(|bytes| bytes == text);
+    assert!(holds(b"redis-ver") || holds(b"valkey-ver"), "{output:?}");
+    assert!(!holds(b"scores"), "{output:?}");
+    // The code may be compressed: its first bytes are not.
+    assert_eq!(holds(b"#!lua name=mylib"), loads, "{output:?}");
 }
 
 /// A snapshot of either form holds all keys, which our server tells when it has loaded it.

@@ -21,6 +21,8 @@ mod failures;
 mod garbage;
 #[path = "proxy/mix.rs"]
 mod mix;
+#[path = "proxy/nearest.rs"]
+mod nearest;
 #[path = "proxy/order.rs"]
 mod order;
 #[path = "proxy/start_and_stop.rs"]

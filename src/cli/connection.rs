@@ -12,8 +12,6 @@ use super::failure::Failure;
 use super::interrupt::{Interrupt, LOOK_EVERY};
 use crate::resp::{ReplyReader, Value, write_request};
 
-/// How long one address of a host may take to answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes asked for by one read.
 const READ_LEN: usize = 64 * 1024;
 
@@ -33,10 +31,14 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects; tries all addresses of a host name in turn.
-    pub fn open(address: &Address, interrupt: &Interrupt) -> Result<Self, Failure> {
+    /// Connects; tries all addresses of a host name in turn, each for so long.
+    pub fn open(
+        address: &Address,
+        timeout: Option<Duration>,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Failure> {
         let stream = match address {
-            Address::Tcp(host, port) => connect_tcp(host, *port).map(Stream::Tcp),
+            Address::Tcp(host, port) => connect_tcp(host, *port, timeout).map(Stream::Tcp),
             Address::Unix(path) => UnixStream::connect(path).map(Stream::Unix),
         };
         let connection = stream.and_then(|stream| {
@@ -264,10 +266,14 @@ fn is_only_late(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
-fn connect_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+fn connect_tcp(host: &str, port: u16, timeout: Option<Duration>) -> io::Result<TcpStream> {
     let mut last = io::Error::new(ErrorKind::NotFound, "the host has no address");
     for address in (host, port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+        let connected = match timeout {
+            Some(timeout) => TcpStream::connect_timeout(&address, timeout),
+            None => TcpStream::connect(address),
+        };
+        match connected {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
                 return Ok(stream);

@@ -1,6 +1,7 @@
-//! `help` with a server at hand: a command that our table does not have may be documented by the server's `COMMAND DOCS`,
-//! whose tree of arguments is written as a syntax line here.
+//! `help`, completion and hints with a server at hand: a command that our table does not have may be documented by the server's
+//! `COMMAND DOCS`, whose tree of arguments is written as a syntax line here.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::failure::Failure;
@@ -32,10 +33,25 @@ fn ask_server(session: &mut Session, topics: &[String]) -> Option<String> {
     Some(harmless(page(&text(full_name), docs).as_bytes()).into_owned())
 }
 
+/// The syntax lines in an answer to `COMMAND DOCS`, by full name in lower case; subcommands, `xinfo|stream`, among them.
+pub fn syntax_lines(reply: &Value) -> BTreeMap<String, String> {
+    let mut lines = BTreeMap::new();
+    for (name, docs) in pairs(reply) {
+        let subcommands = member(docs, "subcommands").map(pairs).unwrap_or_default();
+        for (name, docs) in subcommands.into_iter().chain([(name, docs)]) {
+            lines.insert(text(name).to_ascii_lowercase(), syntax(docs));
+        }
+    }
+    lines
+}
+
+fn syntax(docs: &Value) -> String {
+    member(docs, "arguments").map(|arguments| line(arguments, " ")).unwrap_or_default()
+}
+
 fn page(full_name: &str, docs: &Value) -> String {
     let field = |name| member(docs, name).map(text).unwrap_or_default();
-    let syntax =
-        member(docs, "arguments").map(|arguments| line(arguments, " ")).unwrap_or_default();
+    let syntax = syntax(docs);
     let rows = ["summary", "since", "complexity", "group"].map(|name| (name, field(name)));
     help::page(full_name, &syntax, rows.iter().map(|(name, value)| (*name, value.as_str())))
 }
@@ -118,5 +134,7 @@ mod tests {
         let (reply, _) = ReplyReader::default().read(wire.as_bytes()).unwrap().unwrap();
         let docs = member(&reply, "ttl").unwrap();
         assert_eq!(page("x|ttl", docs), "\n  X TTL key [COUNT n [n ...]]\n  since: 1.0.0\n");
+        let lines = syntax_lines(&reply);
+        assert_eq!(lines["ttl"], "key [COUNT n [n ...]]");
     }
 }

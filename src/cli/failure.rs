@@ -42,6 +42,8 @@ pub enum Failure {
     Interrupted,
     /// Whoever read our output has gone, as `head` does: status 0, and no word about it.
     OutputClosed,
+    /// Standard output cannot be written, because a disk is full for example: status 1.
+    Output(io::Error),
 }
 
 impl Failure {
@@ -49,7 +51,7 @@ impl Failure {
     pub fn status(&self) -> u8 {
         match self {
             Self::OutputClosed => 0,
-            Self::Refused { .. } | Self::Input(_) | Self::File { .. } => 1,
+            Self::Refused { .. } | Self::Input(_) | Self::Output(_) | Self::File { .. } => 1,
             Self::Usage(_) => 2,
             Self::NoConnection { .. } | Self::ConnectionLost(_) | Self::Protocol(_) => 3,
             Self::Interrupted => 130,
@@ -66,9 +68,17 @@ impl Failure {
         Self::File { path: path.to_owned(), cause }
     }
 
-    /// A failed write to standard output. There is no other way to tell of it, whatever its cause.
-    pub fn output(_: io::Error) -> Self {
-        Self::OutputClosed
+    /// A failed write to standard output.
+    pub fn output(cause: io::Error) -> Self {
+        match cause.kind() {
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
+            _ => Self::Output(cause),
+        }
+    }
+
+    /// Whether there is nobody left to tell anything on standard output.
+    pub fn is_of_output(&self) -> bool {
+        matches!(self, Self::OutputClosed | Self::Output(_))
     }
 }
 
@@ -88,6 +98,7 @@ impl fmt::Display for Failure {
             Self::File { path, cause } => write!(f, "{}: {cause}", path.display()),
             Self::Interrupted => f.write_str("Interrupted"),
             Self::OutputClosed => f.write_str("Output closed"),
+            Self::Output(cause) => write!(f, "Cannot write the output: {cause}"),
         }
     }
 }

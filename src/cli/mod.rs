@@ -8,6 +8,7 @@
 //! modes           walks over keys, measurements, mass insertion, a filtered MONITOR
 //! format          replies as text
 //! help            the command table as pages (documentation: what only the server knows)
+//! password        asked for without showing it
 //! failure         why it ended, and the exit status that says so
 //! ```
 //! It blocks: one request, one reply. A wait looks at the flag that Ctrl-C sets ten times a second.
@@ -23,6 +24,7 @@ mod interrupt;
 mod modes;
 mod one_shot;
 mod options;
+mod password;
 mod session;
 mod stream;
 

@@ -5,21 +5,33 @@ use std::io::{self, BufRead, Read, Write};
 use super::failure::Failure;
 use super::format::{Format, harmless};
 use super::modes::monitor;
-use super::options::Settings;
+use super::options::{FromStdin, Settings};
 use super::session::Session;
 use super::{documentation, stream};
 use crate::config::words::split_words;
 use crate::resp::Value;
 
-/// The command to run: the arguments, and with `-x` all of standard input as the last.
+/// The command to run: the arguments, and all of standard input as one of them where `-x` or `-X` says so.
 pub fn words(settings: &Settings) -> Result<Vec<Vec<u8>>, Failure> {
     let mut words = settings.words.clone();
-    if settings.last_from_stdin {
-        let mut last = Vec::new();
-        io::stdin().read_to_end(&mut last).map_err(Failure::Input)?;
-        words.push(last);
+    match &settings.from_stdin {
+        FromStdin::No => {}
+        FromStdin::Last => words.push(all_of_stdin()?),
+        FromStdin::Tagged(tag) => match words.iter_mut().find(|word| *word == tag) {
+            Some(word) => *word = all_of_stdin()?,
+            None => {
+                let tag = harmless(tag);
+                return Err(Failure::Usage(format!("-X {tag}: no argument is this word")));
+            }
+        },
     }
     Ok(words)
+}
+
+fn all_of_stdin() -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    io::stdin().read_to_end(&mut bytes).map_err(Failure::Input)?;
+    Ok(bytes)
 }
 
 /// Runs a command as often as `settings` say. Whether all replies were good.
@@ -76,7 +88,10 @@ pub fn run_one(session: &mut Session, format: Format, words: &[Vec<u8>]) -> Resu
         Err(Failure::ConnectionLost(_)) if is_shutdown => return Ok(true),
         reply => reply?,
     };
-    if format.is_for_people() {
+    for line in session.take_redirections() {
+        writeln!(io::stdout(), "{line}").map_err(Failure::output)?;
+    }
+    if session.shows_pushes() {
         for push in &pushes {
             show(format, &[], push)?;
         }
@@ -87,7 +102,7 @@ pub fn run_one(session: &mut Session, format: Format, words: &[Vec<u8>]) -> Resu
 /// Shows one reply. As raw values, errors go to standard error: a script must not take one for a value.
 pub fn show(format: Format, words: &[Vec<u8>], reply: &Value) -> Result<bool, Failure> {
     match reply.as_error() {
-        Some(error) if format == Format::Raw => complain(&harmless(error))?,
+        Some(error) if matches!(format, Format::Raw(_)) => complain(&harmless(error))?,
         _ => format.print(&mut io::stdout().lock(), words, reply)?,
     }
     Ok(reply.as_error().is_none())

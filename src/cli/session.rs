@@ -1,6 +1,8 @@
 //! A login on a server, and what is known of its state there: protocol, database, transaction. Reconnects and follows
 //! redirections of a cluster. What to show is left to others.
 
+use std::time::Duration;
+
 use super::address::Address;
 use super::connection::Connection;
 use super::failure::Failure;
@@ -57,6 +59,10 @@ pub struct Session {
     db_before_multi: u32,
     carried: Carried,
     connection: Option<Connection>,
+    connect_timeout: Option<Duration>,
+    shows_pushes: bool,
+    /// Redirections that were followed and not told yet; only collected for a person.
+    redirections: Option<Vec<String>>,
     interrupt: Interrupt,
 }
 
@@ -72,6 +78,9 @@ impl Session {
             db_before_multi: settings.db,
             carried: Carried::default(),
             connection: None,
+            connect_timeout: settings.connect_timeout,
+            shows_pushes: settings.show_pushes,
+            redirections: None,
             interrupt: interrupt.clone(),
         }
     }
@@ -94,6 +103,21 @@ impl Session {
     /// Whether there is a connection, as far as is known.
     pub fn is_connected(&self) -> bool {
         self.connection.is_some()
+    }
+
+    /// Whether messages that come beside replies are shown.
+    pub fn shows_pushes(&self) -> bool {
+        self.shows_pushes
+    }
+
+    /// From now on redirections are to be told.
+    pub fn collect_redirections(&mut self) {
+        self.redirections = Some(Vec::new());
+    }
+
+    /// The redirections of the last command, as lines for a person.
+    pub fn take_redirections(&mut self) -> Vec<String> {
+        self.redirections.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Ctrl-C.
@@ -136,7 +160,8 @@ impl Session {
 
     /// Another connection with the same login and database, for questions that must not disturb this one.
     pub fn open(&self) -> Result<Connection, Failure> {
-        let mut connection = Connection::open(&self.address, &self.interrupt)?;
+        let mut connection =
+            Connection::open(&self.address, self.connect_timeout, &self.interrupt)?;
         let user = self.login.user.as_deref();
         match (self.protocol, &self.login.pass) {
             (Protocol::Resp3, Some(pass)) => {
@@ -149,7 +174,12 @@ impl Session {
             (Protocol::Resp2, Some(pass)) => {
                 let words: Vec<&str> =
                     ["AUTH"].into_iter().chain(user).chain([pass.as_str()]).collect();
-                connection.demand("AUTH", &words)?;
+                match connection.demand("AUTH", &words) {
+                    Err(Failure::Refused { error, .. }) if needs_no_password(&error) => {}
+                    reply => {
+                        reply?;
+                    }
+                }
             }
             (Protocol::Resp2, None) => {}
         }
@@ -191,12 +221,17 @@ impl Session {
                     reply => break reply,
                 }
             };
-            let redirection =
-                reply.as_error().and_then(Redirection::parse).filter(|_| self.cluster);
+            // A transaction stays where it was begun: elsewhere its command would be executed at once.
+            let follows = self.cluster && self.carried.queued.is_none();
+            let redirection = reply.as_error().and_then(Redirection::parse).filter(|_| follows);
             let Some(redirection) = redirection else { return Ok(reply) };
             self.disconnect();
             asking = redirection.asking;
             self.address = redirection.to.resolved(&self.address);
+            if let Some(told) = &mut self.redirections {
+                let (slot, place) = (redirection.slot, &self.address);
+                told.push(format!("-> Redirected to slot [{slot}] located at {place}"));
+            }
         }
         Ok(Value::Error(b"CLIENT too many redirections by the cluster".to_vec()))
     }
@@ -260,10 +295,17 @@ impl Session {
     }
 }
 
+/// Whether a server has refused a password because it wants none: one in the environment is meant for other servers, too.
+fn needs_no_password(error: &str) -> bool {
+    error.starts_with("ERR AUTH <password> called without any password")
+        || error.contains("no password is set")
+}
+
 /// `MOVED 3999 127.0.0.1:6381` or `ASK ...`.
 #[derive(PartialEq, Eq, Debug)]
 struct Redirection {
     asking: bool,
+    slot: u16,
     to: Address,
 }
 
@@ -275,14 +317,14 @@ impl Redirection {
             "ASK" => true,
             _ => return None,
         };
-        words.next()?.parse::<u16>().ok()?; // the slot
+        let slot = words.next()?.parse().ok()?;
         let to = words.next()?;
         // An empty host is the one that we are talking to.
         let to = match to.strip_prefix(':') {
             Some(port) => Address::Tcp(String::new(), port.parse().ok()?),
             None => Address::parse(to)?,
         };
-        Some(Self { asking, to })
+        Some(Self { asking, slot, to })
     }
 }
 

@@ -269,14 +269,21 @@ impl Proxy {
         }
     }
 
-    /// The place of the reply to a client's request; nobody, if the client wants none.
+    /// Counts a request.
     #[inline]
-    pub(super) fn expect_reply(&mut self, client: usize, id: CommandId) -> Recipient {
+    pub(super) fn note_request(&mut self, client: usize, id: CommandId) {
         self.stats.requests += 1;
         self.commands.calls[usize::from(id.0)] += 1;
         let state = &mut self.clients[client];
         state.requests += 1;
         state.last_command = Some(id);
+    }
+
+    /// The place of the reply to a client's request; nobody, if the client wants none.
+    #[inline]
+    pub(super) fn expect_reply(&mut self, client: usize, id: CommandId) -> Recipient {
+        self.note_request(client, id);
+        let state = &mut self.clients[client];
         if matches!(state.reply_mode, ReplyMode::Off | ReplyMode::Skip) {
             return Recipient::Nobody;
         }

@@ -136,6 +136,8 @@ pub struct Proxy {
     reads_elsewhere: bool,
     /// When the nodes to read from are chosen next, on the monotonic clock.
     next_choice_us: u64,
+    /// When those that are not read from are measured next.
+    next_probe_us: u64,
     refresh: Refresh,
     slow_log: admin::SlowLog,
     joins: Slab<Join>,
@@ -185,6 +187,7 @@ impl Proxy {
             masters: Vec::new(),
             reads_elsewhere: false,
             next_choice_us: 0,
+            next_probe_us: 0,
             refresh,
             slow_log,
             joins: Slab::new(),

@@ -2,13 +2,17 @@
 //! sees writes as late as it does. Where a replica cannot be reached, or is not ready, its master is read from.
 
 use super::Proxy;
-use super::link::{Manner, NO_SLOT, Recipient, Use};
+use super::link::{Manner, NO_SLOT, Recipient, Use, Waiter};
 use super::nodes::Node;
 use super::options::ReadFrom;
+use super::redirect::OWN;
 use super::slots::NodeId;
 
 /// The nodes to read from are chosen anew so often.
 const CHOICE_INTERVAL_US: u64 = 100_000;
+/// For `nearest` the nodes that are not read from are asked for a `PING` so often: else nobody knew how near they are.
+const PROBE_INTERVAL_US: u64 = 1_000_000;
+const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 /// What a replica answers while it has not all data of its master.
 const NOT_READY: [&[u8]; 2] = [b"-LOADING", b"-MASTERDOWN"];
 
@@ -31,6 +35,12 @@ impl Proxy {
         if self.now.monotonic_us >= self.next_choice_us {
             self.choose_readers();
         }
+        if self.options.read_from == ReadFrom::Nearest
+            && self.now.monotonic_us >= self.next_probe_us
+        {
+            self.next_probe_us = self.now.monotonic_us + PROBE_INTERVAL_US;
+            self.probe_others();
+        }
     }
 
     /// Chooses the nodes to read from, for each master: none means itself.
@@ -46,7 +56,7 @@ impl Proxy {
                 ReadFrom::Nearest => std::iter::once(master)
                     .chain(replicas)
                     .filter(is_up)
-                    .min_by_key(|&node| self.nodes.get(node).stats.recent_us())
+                    .min_by_key(|&node| self.distance_us(master, node))
                     .into_iter()
                     .collect(),
             };
@@ -54,6 +64,36 @@ impl Proxy {
         }
         self.reads_elsewhere =
             self.masters.iter().any(|&master| !self.nodes.get(master).readers.is_empty());
+    }
+
+    /// How far a node is. The one that is read from counts as nearer than it is: another one has to be worth it, because a client
+    /// that changes over may go back in time.
+    fn distance_us(&self, master: NodeId, node: NodeId) -> u64 {
+        let us = self.nodes.get(node).stats.recent_us();
+        let is_reader = self.nodes.get(master).readers.first() == Some(&node);
+        if is_reader { us - us / 4 } else { us }
+    }
+
+    /// Measures the nodes that could be read from and are not. The answer is noted like any other.
+    fn probe_others(&mut self) {
+        for master in self.masters.clone() {
+            let state = self.nodes.get(master);
+            if state.replicas.is_empty() {
+                continue;
+            }
+            let all = std::iter::once(master).chain(state.replicas.iter().copied());
+            let others: Vec<NodeId> = all.filter(|node| !state.readers.contains(node)).collect();
+            for node in others {
+                let Some(link) = self.control_link(node) else { continue };
+                if !self.links[link as usize].waiting.is_empty() {
+                    continue; // its answer to the last one, or to another question, will tell
+                }
+                let bytes = PING.len() as u32;
+                let recipient = Recipient::Nobody;
+                let waiter = Waiter { recipient, bytes, queued_us: 0, slot: NO_SLOT, traits: OWN };
+                self.resend(link, waiter, PING);
+            }
+        }
     }
 
     /// Whether a reply says that a replica cannot answer yet, and its request may go to the master.

@@ -136,7 +136,7 @@ impl Proxy {
     }
 
     /// The link to a node for questions of the proxy's own.
-    fn control_link(&mut self, node: NodeId) -> Option<u32> {
+    pub(super) fn control_link(&mut self, node: NodeId) -> Option<u32> {
         let state = self.nodes.get_mut(node);
         if state.control.is_none() && state.health.down.is_none() {
             let link = self.open_link(node, Use::Control, super::link::Manner::PLAIN);
@@ -199,7 +199,7 @@ impl Proxy {
 }
 
 /// Requests of the proxy's own.
-const OWN: Traits =
+pub(super) const OWN: Traits =
     Traits { writes: false, retried: true, redirects: 0, patient: false, command: NO_COMMAND };
 
 /// `ASKING` goes before a request; its reply is for nobody.

@@ -134,8 +134,7 @@ impl Proxy {
         if transaction.requests.len() > BYTES_MAX {
             return self.close_client(client);
         }
-        self.stats.requests += 1;
-        self.commands.calls[usize::from(request.id.0)] += 1;
+        self.note_request(client, request.id);
         self.answer_request(client, b"+QUEUED\r\n");
     }
 

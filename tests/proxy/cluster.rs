@@ -6,38 +6,16 @@ use std::net::SocketAddr;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::support::cluster::{free_ports, start_node};
 use crate::support::connection::{encode, encode_line};
-use crate::support::proxy::{NO_FILES, redis_server, start_proxy, wait_for_slots};
-use crate::support::server::free_port;
+use crate::support::proxy::{redis_server, start_proxy, wait_for_slots};
 use crate::support::{Raw, TestServer, skipped, wait_until, works};
 
 const CLIENTS: usize = 4;
 const KEYS: usize = 40;
-const CLUSTER: [&str; 8] = [
-    "--cluster-enabled",
-    "yes",
-    "--cluster-node-timeout",
-    "2000",
-    // Redis would wait for more replicas before it sends its data.
-    "--repl-diskless-sync-delay",
-    "0",
-    // CLUSTER SLOTS names a replica when it has heard something of its master.
-    "--repl-ping-replica-period",
-    "1",
-];
-
 /// Six servers: three masters with a replica each.
 fn cluster(program: &str) -> Vec<TestServer> {
-    let flags = [&NO_FILES[..], &CLUSTER].concat();
-    // The bus is ten thousand ports above: both have to be free.
-    let nodes: Vec<TestServer> = (0..6)
-        .map(|_| {
-            let taken =
-                |port: u16| std::net::TcpListener::bind(("127.0.0.1", port + 10_000)).is_err();
-            let port = std::iter::repeat_with(free_port).find(|port| !taken(*port));
-            TestServer::start_program_on(program, &flags, port.expect("there is one"))
-        })
-        .collect();
+    let nodes: Vec<TestServer> = (0..6).map(|_| start_node(program, free_ports(), &[])).collect();
     let addresses: Vec<String> = nodes.iter().map(|node| node.address().to_string()).collect();
     let mut words = vec!["--cluster", "create"];
     words.extend(addresses.iter().map(String::as_str));
@@ -259,7 +237,7 @@ fn a_resharding_and_failovers_under_load_pass_without_a_wrong_or_missing_reply()
 }
 
 /// How many GETs a node has run.
-fn gets(node: &TestServer) -> u64 {
+pub fn gets(node: &TestServer) -> u64 {
     let stats = node.connect().run("INFO commandstats").text();
     let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_get:calls="));
     line.map_or(0, |line| line.split(',').next().and_then(|calls| calls.parse().ok()).unwrap_or(0))

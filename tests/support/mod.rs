@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 pub mod client;
+pub mod cluster;
 pub mod connection;
 pub mod data;
 pub mod drive;
@@ -16,6 +17,7 @@ pub mod peers;
 pub mod process;
 pub mod proxy;
 pub mod replication;
+pub mod screen;
 pub mod server;
 pub mod strace;
 pub mod wire;

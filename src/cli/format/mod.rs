@@ -18,12 +18,30 @@ pub enum Format {
         /// With colours.
         colours: bool,
     },
-    /// Values as they are, one a line.
-    Raw,
+    /// Values as they are, one a line or as the delimiters have it.
+    Raw(Delimiters),
     /// `"a",1,NULL` on one line.
     Csv,
     /// A JSON value on one line.
-    Json,
+    Json {
+        /// Other characters are escaped.
+        ascii: bool,
+    },
+}
+
+/// What separates raw values. Words of the command line: they are there as long as the process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Delimiters {
+    /// Between two values of a reply.
+    pub between: &'static [u8],
+    /// Behind a reply.
+    pub behind: &'static [u8],
+}
+
+impl Default for Delimiters {
+    fn default() -> Self {
+        Self { between: b"\n", behind: b"\n" }
+    }
 }
 
 impl Format {
@@ -31,12 +49,14 @@ impl Format {
     pub fn append(self, out: &mut Vec<u8>, value: &Value) {
         match self {
             Self::Typed { colours } => typed::append(out, value, colours),
-            Self::Raw => append_raw(out, value),
+            Self::Raw(Delimiters { between, .. }) => append_raw(out, value, between),
             Self::Csv => append_csv(out, value),
-            Self::Json => json::append(out, value),
+            Self::Json { ascii } => json::append(out, value, ascii),
         }
-        if !matches!(self, Self::Typed { .. }) {
-            out.push(b'\n');
+        match self {
+            Self::Typed { .. } => {}
+            Self::Raw(Delimiters { behind, .. }) => out.extend_from_slice(behind),
+            Self::Csv | Self::Json { .. } => out.push(b'\n'),
         }
     }
 
@@ -49,8 +69,8 @@ impl Format {
     ) -> Result<(), Failure> {
         let mut text = Vec::new();
         let is_text = is_page_of_text(words) && value.as_error().is_none();
-        if is_text && matches!(self, Self::Typed { .. } | Self::Raw) {
-            append_raw(&mut text, value);
+        if is_text && matches!(self, Self::Typed { .. } | Self::Raw(_)) {
+            append_raw(&mut text, value, b"\n");
             if self.is_for_people() {
                 text = harmless(&text).into_owned().into_bytes();
             }
@@ -106,20 +126,20 @@ fn is_page_of_text(words: &[Vec<u8>]) -> bool {
     })
 }
 
-fn append_raw(out: &mut Vec<u8>, value: &Value) {
+fn append_raw(out: &mut Vec<u8>, value: &Value, between: &[u8]) {
     match value {
         Value::Null | Value::NullArray => {}
         Value::Integer(number) => out.extend_from_slice(number.to_string().as_bytes()),
         Value::Boolean(yes) => out.extend_from_slice(if *yes { b"(true)" } else { b"(false)" }),
         Value::Array(elements) | Value::Set(elements) | Value::Push(elements) => {
-            join(out, elements, b"\n", append_raw);
+            join(out, elements, between, |out, element| append_raw(out, element, between));
         }
-        Value::Map(pairs) => join(out, pairs, b"\n", |out, (key, value)| {
-            append_raw(out, key);
+        Value::Map(pairs) => join(out, pairs, between, |out, (key, value)| {
+            append_raw(out, key, between);
             out.push(b' ');
-            append_raw(out, value);
+            append_raw(out, value, between);
         }),
-        Value::Attribute(_, value) => append_raw(out, value),
+        Value::Attribute(_, value) => append_raw(out, value, between),
         Value::Simple(bytes)
         | Value::Error(bytes)
         | Value::Bulk(bytes)
@@ -172,6 +192,7 @@ mod tests {
     use crate::resp::ReplyReader;
 
     pub(super) const TYPED: Format = Format::Typed { colours: false };
+    const RAW: Format = Format::Raw(Delimiters { between: b"\n", behind: b"\n" });
 
     pub(super) fn shown(format: Format, wire: &str) -> String {
         let (value, _) = ReplyReader::default().read(wire.as_bytes()).unwrap().unwrap();
@@ -184,9 +205,11 @@ mod tests {
 
     #[test]
     fn raw_is_one_value_a_line() {
-        assert_eq!(shown(Format::Raw, NESTED), "a\n\n1\n\nOK\n");
-        assert_eq!(shown(Format::Raw, "%2\r\n+a\r\n:1\r\n+b\r\n,1.5\r\n"), "a 1\nb 1.5\n");
-        assert_eq!(shown(Format::Raw, "|1\r\n+ttl\r\n:1\r\n$1\r\nx\r\n"), "x\n");
+        assert_eq!(shown(RAW, NESTED), "a\n\n1\n\nOK\n");
+        assert_eq!(shown(RAW, "%2\r\n+a\r\n:1\r\n+b\r\n,1.5\r\n"), "a 1\nb 1.5\n");
+        let raw = Format::Raw(Delimiters { between: b", ", behind: b"" });
+        assert_eq!(shown(raw, NESTED), "a\n, 1, , OK");
+        assert_eq!(shown(RAW, "|1\r\n+ttl\r\n:1\r\n$1\r\nx\r\n"), "x\n");
     }
 
     #[test]

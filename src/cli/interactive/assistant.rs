@@ -10,42 +10,43 @@ use rustyline::hint::Hinter;
 use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
-use super::keys::Keys;
+use super::lookup::Lookup;
 use super::syntax;
 use crate::cli::help::{registry, shown_name};
 use crate::command_syntax::{Argument, parse, render};
-use crate::commands::Registry;
+use crate::commands::{Registry, TABLES};
 use crate::config::words::{quoted, split_words};
 
 /// Answers the line editor.
 pub struct Assistant {
     registry: Registry,
-    /// Where names of keys come from.
-    pub keys: RefCell<Keys>,
+    /// Where names of keys come from, and commands that the registry does not have.
+    pub lookup: RefCell<Lookup>,
     colours: bool,
 }
 
 impl Assistant {
     /// With colours if the terminal is to have some.
     pub fn new(colours: bool) -> Self {
-        Self { registry: registry(), keys: RefCell::default(), colours }
+        Self { registry: registry(), lookup: RefCell::default(), colours }
     }
 
-    /// The arguments possible after `words`; `None` if they begin no command.
-    fn possible(&self, words: &[String]) -> Option<Vec<Argument<'static>>> {
+    /// Looks at the arguments possible after `words`; `None` if these begin no command.
+    fn possible<R>(&self, words: &[String], look: impl Fn(&[Argument<'_>]) -> R) -> Option<R> {
         let (name, mut rest) = words.split_first()?;
-        let mut id = self.registry.find(name.as_bytes())?;
+        let Some(mut id) = self.registry.find(name.as_bytes()) else {
+            let mut lookup = self.lookup.borrow_mut();
+            let (line, rest) = lookup.syntax(name, rest)?;
+            return after_all(name, line, rest).map(|arguments| look(&arguments));
+        };
         if let [subcommand, after @ ..] = rest
             && let Some(found) = self.registry.find_subcommand(id, subcommand.as_bytes())
         {
             (id, rest) = (found, after);
         }
         let registered = self.registry.get(id);
-        let mut arguments = parse(&registered.full_name, registered.command.syntax).ok()?;
-        for word in rest {
-            arguments = syntax::after(&arguments, word)?;
-        }
-        Some(arguments)
+        after_all(&registered.full_name, registered.command.syntax, rest)
+            .map(|arguments| look(&arguments))
     }
 
     /// Names that can stand after `words`: commands, subcommands, options.
@@ -55,19 +56,29 @@ impl Assistant {
                 let commands = self.registry.iter().map(|(_, registered)| registered);
                 let commands = commands.filter(|registered| registered.parent.is_none());
                 let names = commands.map(|registered| shown_name(&registered.full_name));
-                names.chain(["HELP".to_owned(), "CONNECT".to_owned(), "EXIT".to_owned()]).collect()
+                let own = ["HELP", "CONNECT", "EXIT"].map(str::to_owned);
+                names.chain(own).chain(self.lookup.borrow_mut().commands_below(None)).collect()
             }
-            [help, topics @ ..] if help.eq_ignore_ascii_case("help") => self.names(topics),
+            [help, topics @ ..] if help.eq_ignore_ascii_case("help") => {
+                let groups = TABLES.iter().map(|(group, _)| format!("@{}", group.name()));
+                let groups = groups.filter(|_| topics.is_empty());
+                groups.chain(self.names(topics)).collect()
+            }
             [name, ..] => {
-                let mut names = self.possible(words).map_or_else(Vec::new, |arguments| {
-                    syntax::next(&arguments).tokens.into_iter().map(str::to_owned).collect()
-                });
-                if let ([_], Some(id)) = (words, self.registry.find(name.as_bytes())) {
-                    let subcommands = self.registry.get(id).subcommands.iter();
-                    names.extend(
-                        subcommands
-                            .map(|&id| self.registry.get(id).command.name.to_ascii_uppercase()),
-                    );
+                let tokens = |arguments: &[Argument<'_>]| -> Vec<String> {
+                    syntax::next(arguments).tokens.into_iter().map(str::to_owned).collect()
+                };
+                let mut names = self.possible(words, tokens).unwrap_or_default();
+                match (words, self.registry.find(name.as_bytes())) {
+                    ([_], Some(id)) => {
+                        let subcommands = self.registry.get(id).subcommands.iter();
+                        let name = |id| self.registry.get(id).command.name.to_ascii_uppercase();
+                        names.extend(subcommands.map(|&id| name(id)));
+                    }
+                    ([_], None) => {
+                        names.extend(self.lookup.borrow_mut().commands_below(Some(name)));
+                    }
+                    _ => {}
                 }
                 names
             }
@@ -89,12 +100,21 @@ impl Assistant {
             .collect();
         found.sort_unstable();
         found.dedup();
-        if self.possible(words).is_some_and(|arguments| syntax::next(&arguments).key) {
-            let keys = self.keys.borrow_mut().starting_with(unquoted(prefix).as_bytes());
+        if self.possible(words, |arguments| syntax::next(arguments).key) == Some(true) {
+            let keys = self.lookup.borrow_mut().keys_with(unquoted(prefix).as_bytes());
             found.extend(keys.iter().map(|key| as_word(key)));
         }
         found
     }
+}
+
+/// The arguments still possible after all `words`, of a command with that syntax line.
+fn after_all<'s>(name: &str, line: &'s str, words: &[String]) -> Option<Vec<Argument<'s>>> {
+    let mut arguments = parse(name, line).ok()?;
+    for word in words {
+        arguments = syntax::after(&arguments, word)?;
+    }
+    Some(arguments)
 }
 
 /// The whole words of `line`, and where the last, unfinished one begins.
@@ -164,7 +184,7 @@ impl Hinter for Assistant {
         if !last.is_empty() {
             words.push(last.to_owned());
         }
-        let hint = render(&self.possible(&words)?);
+        let hint = self.possible(&words, render)?;
         let space = if last.is_empty() { "" } else { " " };
         (!hint.is_empty()).then(|| format!("{space}{hint}"))
     }
@@ -205,6 +225,7 @@ mod tests {
         assert_eq!(complete("client getn"), ["client getname ".trim_start_matches("client ")]);
         assert_eq!(complete("SET k v KEE"), ["KEEPTTL "]);
         assert_eq!(complete("help getd"), ["getdel "]);
+        assert_eq!(complete("help @ha"), ["@hash "]);
         assert!(complete("SET k 'it").is_empty());
     }
 

@@ -1,7 +1,7 @@
 //! Commands typed at a prompt.
 //!
 //! ```text
-//! assistant   completion and hints (syntax: what may follow; keys: names from the server)
+//! assistant   completion and hints (syntax: what may follow; lookup: what the server knows)
 //! history     earlier lines, without passwords
 //! waiting     what the server sends while somebody types
 //! ```
@@ -9,7 +9,7 @@
 
 mod assistant;
 mod history;
-mod keys;
+mod lookup;
 mod syntax;
 mod waiting;
 
@@ -24,9 +24,9 @@ use rustyline::{Config, Editor, ExternalPrinter};
 use super::address::Address;
 use super::failure::Failure;
 use super::format::Format;
-use super::one_shot;
 use super::options::Settings;
 use super::session::Session;
+use super::{one_shot, stream};
 use crate::commands::table::{READ, WRITE};
 use crate::config::words::split_words;
 use assistant::Assistant;
@@ -37,6 +37,7 @@ const SLOW: Duration = Duration::from_millis(500);
 
 /// Runs the prompt until `exit` or the end of input.
 pub fn run(settings: &Settings, session: &mut Session) -> Result<bool, Failure> {
+    session.collect_redirections();
     let mut prompt = Prompt::new(settings.format, session)?;
     prompt.connect()?;
     while let Some(text) = prompt.read()? {
@@ -126,7 +127,7 @@ impl<'s> Prompt<'s> {
     fn refresh_keys(&mut self, connected: bool) {
         let connection = if connected { self.session.open().ok() } else { None };
         if let Some(assistant) = self.editor.helper() {
-            assistant.keys.borrow_mut().ask(connection);
+            assistant.lookup.borrow_mut().ask(connection);
         }
     }
 
@@ -171,8 +172,9 @@ impl<'s> Prompt<'s> {
             // The terminal is gone: the editor finds out by itself.
             let _ = printer.print(text);
         });
+        let format = self.session.shows_pushes().then_some(self.format);
         let connection = self.session.take()?;
-        match Waiting::start(connection, self.format, print) {
+        match Waiting::start(connection, format, print) {
             Ok(waiting) => Some(waiting),
             Err(connection) => {
                 self.session.put_back(connection);
@@ -258,8 +260,9 @@ impl<'s> Prompt<'s> {
         let before = (self.session.carried().clone(), self.session.db());
         let start = Instant::now();
         match one_shot::run_one(self.session, self.format, words) {
-            Ok(_) => {}
-            Err(Failure::OutputClosed) => return Err(Failure::OutputClosed),
+            // Ctrl-C may have ended a subscription: it is not meant for what comes next.
+            Ok(_) => self.session.interrupt().clear(),
+            Err(failure) if failure.is_of_output() => return Err(failure),
             Err(Failure::Interrupted) => {
                 self.session.interrupt().clear();
                 self.say("Interrupted. The server may still execute the command.")?;
@@ -269,7 +272,7 @@ impl<'s> Prompt<'s> {
             }
             Err(failure) => self.reconnect(words, &failure, before.0.loss())?,
         }
-        if start.elapsed() >= SLOW && needs_server {
+        if start.elapsed() >= SLOW && needs_server && !stream::is_endless(words) {
             self.say(format!("({:.2}s)", start.elapsed().as_secs_f64()))?;
         }
         if !self.session.is_connected() || self.session.db() != before.1 {
@@ -298,7 +301,7 @@ impl<'s> Prompt<'s> {
                 .say(format!("{name} was not sent again: the server may have executed it."));
         }
         match one_shot::run_one(self.session, self.format, words) {
-            Err(Failure::OutputClosed) => Err(Failure::OutputClosed),
+            Err(failure) if failure.is_of_output() => Err(failure),
             Err(failure) => self.say(failure),
             Ok(_) => Ok(()),
         }

@@ -22,10 +22,10 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Starts to wait; without a descriptor to spare the connection comes back.
+    /// Starts to wait, and shows pushes if there is a format for them; without a descriptor to spare the connection comes back.
     pub fn start(
         connection: Connection,
-        format: Format,
+        format: Option<Format>,
         mut printer: Printer,
     ) -> Result<Self, Connection> {
         let Ok((stop, stopped)) = UnixStream::pair() else { return Err(connection) };
@@ -49,7 +49,7 @@ impl Waiting {
 fn wait(
     mut connection: Connection,
     stopped: &UnixStream,
-    format: Format,
+    format: Option<Format>,
     printer: &mut Printer,
 ) -> Result<Connection, Failure> {
     loop {
@@ -64,7 +64,9 @@ fn wait(
         }
         if has_data && connection.read_some()? {
             while let Some(value) = connection.already_received()? {
-                printer(shown(format, &value));
+                if let Some(format) = format {
+                    printer(shown(format, &value));
+                }
             }
         }
     }

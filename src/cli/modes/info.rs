@@ -54,14 +54,17 @@ impl Info {
         })
     }
 
-    /// Keys in all databases: `db0:keys=5,expires=0,...`.
-    pub fn keys(&self) -> u64 {
+    /// Keys in all databases: `db0:keys=5,expires=0,...`. None where that is not told: by a proxy.
+    pub fn keys(&self) -> Option<u64> {
+        if !self.0.contains("# Keyspace") {
+            return None;
+        }
         let databases = self.0.lines().filter_map(|line| {
             let (number, figures) = line.strip_prefix("db")?.split_once(":keys=")?;
             number.parse::<u32>().ok()?;
             figures.split(',').next()?.parse::<u64>().ok()
         });
-        databases.fold(0, u64::saturating_add)
+        Some(databases.fold(0, u64::saturating_add))
     }
 }
 
@@ -88,11 +91,12 @@ mod tests {
 
     #[test]
     fn figures_are_found_by_their_whole_name() {
-        let text = "# Memory\r\nused_memory:1024\r\nused_memory_human:1K\r\ndb0:keys=5,expires=1\r\ndb3:keys=2,expires=0\r\n";
+        let text = "# Memory\r\nused_memory:1024\r\nused_memory_human:1K\r\n# Keyspace\r\ndb0:keys=5,expires=1\r\ndb3:keys=2,expires=0\r\n";
         let info = Info(text.to_owned());
         assert_eq!(info.number("used_memory"), 1024);
         assert_eq!(info.text("used_memory_human"), Some("1K"));
-        assert_eq!((info.number("nosuch"), info.keys()), (0, 7));
+        assert_eq!((info.number("nosuch"), info.keys()), (0, Some(7)));
+        assert_eq!(Info("# Nodes\r\n".to_owned()).keys(), None);
     }
 
     #[test]

@@ -43,9 +43,9 @@ impl Samples {
         let ([min, max, avg], count) = (self.figures(), self.count);
         match format {
             Format::Typed { .. } => self.to_string(),
-            Format::Raw => format!("{min:.3} {max:.3} {avg:.3} {count}"),
+            Format::Raw(_) => format!("{min:.3} {max:.3} {avg:.3} {count}"),
             Format::Csv => format!("{min:.3},{max:.3},{avg:.3},{count}"),
-            Format::Json => {
+            Format::Json { .. } => {
                 format!("{{\"min\":{min:.3},\"max\":{max:.3},\"avg\":{avg:.3},\"count\":{count}}}")
             }
         }
@@ -114,16 +114,17 @@ fn finish_line(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::format::Delimiters;
 
     #[test]
     fn figures_are_in_milliseconds() {
         let mut samples = Samples::default();
-        assert_eq!(samples.line(Format::Raw), "0.000 0.000 0.000 0");
+        assert_eq!(samples.line(Format::Raw(Delimiters::default())), "0.000 0.000 0.000 0");
         samples.add(Duration::from_micros(1500));
         samples.add(Duration::from_micros(500));
         assert_eq!(samples.line(Format::Csv), "0.500,1.500,1.000,2");
         assert_eq!(
-            samples.line(Format::Json),
+            samples.line(Format::Json { ascii: false }),
             r#"{"min":0.500,"max":1.500,"avg":1.000,"count":2}"#
         );
         assert_eq!(samples.to_string(), "min: 0.500, max: 1.500, avg: 1.000 ms (2 samples)");

@@ -92,8 +92,8 @@ impl Row {
         let counts = self.counts.map(|count| count.to_string()).join(separator);
         match format {
             Format::Typed { colours } => self.chart(colours),
-            Format::Raw | Format::Csv => format!("{longest}{separator}{counts}"),
-            Format::Json => {
+            Format::Raw(_) | Format::Csv => format!("{longest}{separator}{counts}"),
+            Format::Json { .. } => {
                 let spans = SPANS.iter().zip(self.counts);
                 let spans: Vec<String> =
                     spans.map(|((_, name), count)| format!("\"{name}\":{count}")).collect();
@@ -110,9 +110,9 @@ fn header(format: Format) -> Option<String> {
         Format::Typed { .. } => {
             Some(format!("longest{}", names.map(|name| format!("{name:>6}")).concat()))
         }
-        Format::Raw => Some(format!("longest_us {}", names.join(" "))),
+        Format::Raw(_) => Some(format!("longest_us {}", names.join(" "))),
         Format::Csv => Some(format!("longest_us,{}", names.join(","))),
-        Format::Json => None,
+        Format::Json { .. } => None,
     }
 }
 
@@ -182,7 +182,7 @@ mod tests {
         let row = row(&[0, 49, 50, 999, 1_000, 100_000, 60_000_000]);
         assert_eq!(row.counts, [2, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0, 2]);
         assert_eq!(row.line(Format::Csv), "60000000,2,1,0,0,1,1,0,0,0,0,0,2");
-        let json = row.line(Format::Json);
+        let json = row.line(Format::Json { ascii: false });
         assert!(json.starts_with("{\"longest_us\":60000000,\"<50us\":2,"), "{json}");
     }
 

@@ -27,7 +27,10 @@ pub enum Measure {
     /// Its length: bytes, elements, fields, members, entries.
     Elements,
     /// Bytes of memory.
-    Memory,
+    Memory {
+        /// How many elements of a key are measured; `None` leaves it to the server.
+        samples: Option<u64>,
+    },
     /// The counter of the LFU policies.
     Frequency,
 }
@@ -36,7 +39,7 @@ impl Measure {
     /// The command that measures a key of that type, without the key. Types of modules have no length.
     fn command(self, key_type: &str) -> Option<&'static [&'static str]> {
         match (self, key_type) {
-            (Self::Memory, _) => Some(&["MEMORY", "USAGE"]),
+            (Self::Memory { .. }, _) => Some(&["MEMORY", "USAGE"]),
             (Self::Frequency, _) => Some(&["OBJECT", "FREQ"]),
             (Self::Elements, "string") => Some(&["STRLEN"]),
             (Self::Elements, "list") => Some(&["LLEN"]),
@@ -51,7 +54,7 @@ impl Measure {
     fn unit(self, key_type: &str) -> &'static str {
         match (self, key_type) {
             (Self::Frequency, _) => "accesses (logarithmic)",
-            (Self::Memory, _) | (Self::Elements, "string") => "bytes",
+            (Self::Memory { .. }, _) | (Self::Elements, "string") => "bytes",
             (Self::Elements, "list") => "items",
             (Self::Elements, "hash") => "fields",
             (Self::Elements, "stream") => "entries",
@@ -133,13 +136,19 @@ fn measure_page(
 ) -> Result<(), Failure> {
     let types: Vec<Vec<&[u8]>> = keys.iter().map(|key| vec![&b"TYPE"[..], key]).collect();
     let types = connection.ask_all(&types)?;
+    let samples = match measure {
+        Measure::Memory { samples: Some(samples) } => {
+            vec!["SAMPLES".to_owned(), samples.to_string()]
+        }
+        _ => Vec::new(),
+    };
     let mut asked = Vec::new();
     let mut requests: Vec<Vec<&[u8]>> = Vec::new();
     for (key, key_type) in keys.iter().zip(&types) {
         let key_type = harmless(key_type.as_bytes().unwrap_or_default()).into_owned();
         if let Some(command) = measure.command(&key_type).filter(|_| key_type != "none") {
-            requests
-                .push(command.iter().map(|word| word.as_bytes()).chain([key.as_slice()]).collect());
+            let words = command.iter().map(|word| word.as_bytes()).chain([key.as_slice()]);
+            requests.push(words.chain(samples.iter().map(String::as_bytes)).collect());
             asked.push((key, key_type));
         }
     }

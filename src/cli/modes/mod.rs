@@ -3,6 +3,7 @@
 
 mod eval;
 mod info;
+mod intrinsic_latency;
 mod latency;
 mod latency_dist;
 mod measure;
@@ -25,15 +26,18 @@ use measure::Measure;
 pub fn run(settings: &Settings, session: &mut Session) -> Result<bool, Failure> {
     match &settings.work {
         Work::Commands => Ok(true),
-        Work::Pipe => pipe::run(session),
+        Work::Pipe { timeout } => pipe::run(session, *timeout),
         Work::Scan => scan::run(settings, session),
         Work::BigKeys => measure::run(settings, session, Measure::Elements),
-        Work::MemKeys => measure::run(settings, session, Measure::Memory),
+        Work::MemKeys { samples } => {
+            measure::run(settings, session, Measure::Memory { samples: *samples })
+        }
         Work::HotKeys => measure::run(settings, session, Measure::Frequency),
         Work::Latency { history } => latency::run(settings, session, *history),
         Work::LatencyDist => latency_dist::run(settings, session),
         Work::Rdb { file, only_functions } => rdb::run(session, file, *only_functions),
         Work::Eval(file) => eval::run(settings, session, file),
+        Work::IntrinsicLatency(time) => intrinsic_latency::run(session.interrupt(), *time),
         Work::Stat => stat::run(settings, session),
     }
 }

@@ -6,8 +6,9 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
@@ -30,8 +31,8 @@ struct Counts {
     errors: u64,
 }
 
-/// Sends all of the input. Whether all replies were good.
-pub fn run(session: &mut Session) -> Result<bool, Failure> {
+/// Sends all of the input; a reply may take `timeout` when it is sent. Whether all replies were good.
+pub fn run(session: &mut Session, timeout: Option<Duration>) -> Result<bool, Failure> {
     if io::stdin().is_terminal() {
         return Err(Failure::Usage(
             "--pipe reads commands from standard input: give it a file or a pipe".to_owned(),
@@ -55,7 +56,8 @@ pub fn run(session: &mut Session) -> Result<bool, Failure> {
         }
     });
     let mut counts = Counts::default();
-    let result = count_replies(connection, &magic, &mut counts, &bar, &failures);
+    let sender = Sender { failures, timeout };
+    let result = count_replies(connection, &magic, &mut counts, &bar, &sender);
     bar.finish_and_clear();
     writeln!(io::stdout(), "errors: {}, replies: {}", counts.errors, counts.replies)
         .map_err(Failure::output)?;
@@ -89,16 +91,42 @@ fn send(writer: &mut (dyn Write + Send), magic: &[u8], bar: &ProgressBar) -> Res
     writer.write_all(&end).map_err(Failure::ConnectionLost)
 }
 
+/// What the thread that sends has come to.
+struct Sender {
+    /// Closed when all is sent.
+    failures: Receiver<Failure>,
+    timeout: Option<Duration>,
+}
+
+impl Sender {
+    /// Fails if the sender has, or if all is sent and no reply has come for too long.
+    fn check(&self, silence: Duration) -> Result<(), Failure> {
+        match self.failures.try_recv() {
+            Ok(failure) => Err(failure),
+            Err(TryRecvError::Disconnected) if self.timeout.is_some_and(|max| silence >= max) => {
+                let text = format!("no reply for {} seconds", silence.as_secs());
+                Err(Failure::ConnectionLost(io::Error::new(io::ErrorKind::TimedOut, text)))
+            }
+            Err(_) => Ok(()),
+        }
+    }
+}
+
 /// Counts until the mark, or until the sender has failed and nothing comes any more.
 fn count_replies(
     connection: &mut Connection,
     magic: &[u8],
     counts: &mut Counts,
     bar: &ProgressBar,
-    failures: &Receiver<Failure>,
+    sender: &Sender,
 ) -> Result<(), Failure> {
+    let mut last_reply = Instant::now();
     loop {
-        match connection.receive_for_a_moment()? {
+        let received = connection.receive_for_a_moment()?;
+        if received.is_some() {
+            last_reply = Instant::now();
+        }
+        match received {
             Some(Value::Bulk(bytes)) if bytes == magic => return Ok(()),
             Some(Value::Push(_)) => {}
             Some(value) => {
@@ -121,9 +149,7 @@ fn count_replies(
             }
             None => {
                 connection.check_interrupt()?;
-                if let Ok(failure) = failures.try_recv() {
-                    return Err(failure);
-                }
+                sender.check(last_reply.elapsed())?;
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::resp::Value;
 
 /// Writes the names as they come.
 pub fn run(settings: &Settings, session: &mut Session) -> Result<bool, Failure> {
+    let interrupt = session.interrupt().clone();
     let connection = session.connection()?;
     let mut walk = Walk::new(&settings.keys);
     while let Some(keys) = walk.next(connection)? {
@@ -19,6 +20,8 @@ pub fn run(settings: &Settings, session: &mut Session) -> Result<bool, Failure> 
         }
         let mut out = io::stdout().lock();
         out.write_all(&text).and_then(|()| out.flush()).map_err(Failure::output)?;
+        drop(out);
+        interrupt.sleep(settings.interval);
     }
     Ok(true)
 }

@@ -76,7 +76,7 @@ fn line(info: &Info, before: &mut Option<Before>, at: Instant) -> String {
         .map_or("-".to_owned(), |us| format!("{} us", us.escape_default()));
     format!(
         "{:>10} {:>10} {:>8} {:>8} {rate:>13} {hit_rate:>9} {:>11} {:>12} {longest_turn:>13}",
-        info.keys(),
+        info.keys().map_or("-".to_owned(), |keys| keys.to_string()),
         info.text("used_memory_human").unwrap_or("-").escape_default().to_string(),
         info.number("connected_clients"),
         info.number("blocked_clients"),

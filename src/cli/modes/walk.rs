@@ -21,7 +21,7 @@ impl Walk {
         let count = filter.count.unwrap_or(COUNT_DEFAULT).to_string();
         let mut options = vec![b"COUNT".to_vec(), count.into_bytes()];
         if let Some(pattern) = &filter.pattern {
-            options.extend([b"MATCH".to_vec(), pattern.clone().into_bytes()]);
+            options.extend([b"MATCH".to_vec(), pattern.clone()]);
         }
         if let Some(key_type) = &filter.key_type {
             options.extend([b"TYPE".to_vec(), key_type.clone().into_bytes()]);

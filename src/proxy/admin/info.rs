@@ -105,13 +105,14 @@ fn memory(view: &View<'_>, text: &mut Text) {
 
 fn stats(view: &View<'_>, text: &mut Text) {
     let stats = &view.proxy.stats;
+    let of_nodes: u64 = view.proxy.nodes.iter().map(|node| node.stats.error_replies).sum();
     text.fields(&[
         ("total_connections_received", &stats.connections),
         ("rejected_connections", &stats.rejected_connections),
         ("total_commands_processed", &stats.requests),
         ("total_net_input_bytes", &stats.net_in),
         ("total_net_output_bytes", &stats.net_out),
-        ("total_error_replies", &stats.errors),
+        ("total_error_replies", &(stats.errors + of_nodes)),
         ("acl_access_denied_auth", &stats.auth_failures),
         ("client_output_buffer_limit_disconnections", &stats.output_limit_disconnections),
         ("retried_reads", &stats.retries),
@@ -162,7 +163,7 @@ fn node_line(proxy: &Proxy, node: &Node) -> String {
     format!(
         "addr={},role={role},state={state},slots={},connections={},requests={},replies={},errors={},failed={},timeouts={},\
          redirections={},connects={},connect_failures={},queue={queue},unsent_bytes={unsent},latency_us={mean_us},\
-         latency_p50_us={},latency_p99_us={}",
+         latency_sum_us={},latency_p50_us={},latency_p99_us={}",
         node.address,
         proxy.slots.count_of(node.id),
         links().count(),
@@ -174,6 +175,7 @@ fn node_line(proxy: &Proxy, node: &Node) -> String {
         stats.redirections,
         stats.connections,
         stats.failed_connections,
+        stats.latency_sum_us,
         percentile_us(&stats.latency_us, 50),
         percentile_us(&stats.latency_us, 99),
     )

@@ -23,8 +23,7 @@ impl Proxy {
     pub(in crate::proxy) fn subscribing_command(&mut self, client: usize, request: &Request<'_>) {
         let name = self.commands.registry.get(request.id).command.name;
         let Some((kind, word)) = Kind::of_word(name.as_bytes()) else { return };
-        self.stats.requests += 1;
-        self.commands.calls[usize::from(request.id.0)] += 1;
+        self.note_request(client, request.id);
         let names: Vec<Vec<u8>> = request.args.iter().skip(1).map(<[u8]>::to_vec).collect();
         if word == 0 {
             names.into_iter().for_each(|name| self.subscribe(client, kind, name));

@@ -1,5 +1,6 @@
 //! In front of a cluster: its nodes say who has which slots, and send requests elsewhere.
 
+use super::super::slots::NodeId;
 use super::*;
 
 /// Three nodes with a third of the slots each.
@@ -146,4 +147,46 @@ fn what_was_watched_before_its_slot_has_moved_fails_the_transaction() {
     proxy.answer(2, ":1\r\n");
     proxy.ask(client, &["MULTI", "SET b 2", "EXEC"]);
     assert_eq!(proxy.take(client), "+OK :1 +OK +QUEUED *-1");
+}
+
+#[test]
+fn the_nearest_node_is_read_from_until_another_is_clearly_nearer() {
+    let slots = "*1 *5 :0 :16383 *2 $9 127.0.0.1 :1 *2 $9 127.0.0.1 :2 *2 $9 127.0.0.1 :3";
+    let mut proxy = TestProxy::of_cluster(slots);
+    assert_eq!(proxy.run("CONFIG SET read-from nearest"), "+OK");
+    let mut reader_after = |times_us: [u32; 3]| {
+        for (node, took_us) in times_us.into_iter().enumerate() {
+            let node = proxy.proxy.nodes.get_mut(NodeId(node as u16));
+            (0..100).for_each(|_| node.stats.replied(took_us));
+        }
+        proxy.advance_ms(120);
+        proxy.run("GET b");
+        let port = (1..=3).find(|&port| !proxy.links_to(port).is_empty()).expect("it is asked");
+        // A replica is told first that it is read from.
+        while !proxy.links_to(port).is_empty() {
+            proxy.answer(port, "+OK\r\n");
+        }
+        proxy.take(proxy.first());
+        port
+    };
+    assert_eq!(reader_after([500, 900, 300]), 3);
+    assert_eq!(reader_after([270, 900, 300]), 3, "not much nearer");
+    assert_eq!(reader_after([500, 200, 300]), 2);
+    assert_eq!(reader_after([100, 200, 300]), 1);
+}
+
+#[test]
+fn nodes_that_are_not_read_from_are_measured_where_the_nearest_is_wanted() {
+    let slots = "*1 *5 :0 :16383 *2 $9 127.0.0.1 :1 *2 $9 127.0.0.1 :2 *2 $9 127.0.0.1 :3";
+    let mut proxy = TestProxy::of_cluster(slots);
+    let replies = |proxy: &TestProxy, node| proxy.proxy.nodes.get(NodeId(node)).stats.replies;
+    proxy.advance_ms(3000);
+    assert_eq!((replies(&proxy, 1), replies(&proxy, 2)), (0, 0));
+    proxy.run("CONFIG SET read-from nearest");
+    proxy.advance_ms(3000);
+    let measured = (0..3).filter(|&node| replies(&proxy, node) >= 2).count();
+    assert!(measured >= 2, "all but the one that is read from");
+    proxy.mood(3, Mood::Silent);
+    proxy.advance_ms(20_000);
+    assert!(proxy.proxy.nodes.get(NodeId(2)).health.down.is_some(), "it does not answer");
 }

@@ -28,17 +28,29 @@ pub struct Usage {
     pub us_per_call: f64,
 }
 
-/// A node behind a proxy.
-#[derive(PartialEq, Debug)]
+/// A node behind a proxy, and how it was used since the last sample.
+#[derive(Default, PartialEq, Debug)]
 pub struct NodeUsage {
     /// Where it is.
     pub address: String,
-    /// Its role and its state, as the proxy calls them.
+    /// `master` or `replica`.
+    pub role: String,
+    /// `connected`, `unconnected` or `down`.
     pub state: String,
+    /// How many slots it has, as the proxy writes it.
+    pub slots: String,
     /// Requests per second; `None` in the first sample.
     pub per_second: Option<f64>,
-    /// Errors so far, requests in flight, microseconds of a request, as the proxy writes them.
-    pub figures: [String; 3],
+    /// Mean time of its replies in microseconds; `None` if there were none.
+    pub us_per_reply: Option<f64>,
+    /// The time that 99 % of all its replies took at most, in microseconds, as the proxy writes it.
+    pub p99_us: String,
+    /// Requests that wait for its reply.
+    pub queue: u64,
+    /// Errors per second: replies of its own, and requests that it has not answered. `None` in the first sample.
+    pub errors_per_second: Option<f64>,
+    /// All its errors.
+    pub errors: u64,
 }
 
 /// Counters that only grow.
@@ -46,11 +58,48 @@ pub struct NodeUsage {
 struct Counters {
     at: Option<Instant>,
     requests: u64,
+    errors: u64,
     hits: u64,
     misses: u64,
     commands: BTreeMap<String, (u64, u64)>,
-    /// Requests by the address of the node.
-    nodes: BTreeMap<String, u64>,
+    /// By the address of the node.
+    nodes: BTreeMap<String, NodeCounters>,
+}
+
+/// Counters of a node, from its line in the `INFO` of a proxy.
+#[derive(Clone, Copy, Default)]
+struct NodeCounters {
+    requests: u64,
+    replies: u64,
+    errors: u64,
+    latency_sum_us: u64,
+}
+
+impl NodeCounters {
+    fn of(node: Node<'_>) -> Self {
+        let number = |name| node.text(name).and_then(|text| text.parse().ok()).unwrap_or(0);
+        Self {
+            requests: number("requests"),
+            replies: number("replies"),
+            errors: number("errors"),
+            latency_sum_us: number("latency_sum_us"),
+        }
+    }
+
+    /// What was counted since `before`. Of a proxy that was restarted nothing is known.
+    fn since(self, before: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(before.requests),
+            replies: self.replies.saturating_sub(before.replies),
+            errors: self.errors.saturating_sub(before.errors),
+            latency_sum_us: self.latency_sum_us.saturating_sub(before.latency_sum_us),
+        }
+    }
+
+    /// Mean time of a reply in microseconds; `None` if there was none.
+    fn us_per_reply(self) -> Option<f64> {
+        (self.replies > 0).then(|| self.latency_sum_us as f64 / self.replies as f64)
+    }
 }
 
 /// All that is on the screen.
@@ -94,6 +143,7 @@ impl View {
         let now = Counters {
             at: Some(at),
             requests: info.number("total_commands_processed"),
+            errors: info.number("total_error_replies"),
             hits: info.number("keyspace_hits"),
             misses: info.number("keyspace_misses"),
             commands: info
@@ -102,17 +152,15 @@ impl View {
                 .collect(),
             nodes: info
                 .nodes()
-                .filter_map(|node| {
-                    let requests = node.text("requests")?.parse().ok()?;
-                    Some((node.address()?.to_owned(), requests))
-                })
+                .filter_map(|node| Some((node.address()?.to_owned(), NodeCounters::of(node))))
                 .collect(),
         };
         let before = std::mem::replace(&mut self.before, now);
         let seconds = before.at.map(|before| at.duration_since(before).as_secs_f64().max(0.001));
         let now = &self.before;
+        let rate = |now: u64, before: u64| seconds.map(|s| now.saturating_sub(before) as f64 / s);
         self.nodes = nodes(info, &before.nodes, seconds);
-        let requests = seconds.map(|s| now.requests.saturating_sub(before.requests) as f64 / s);
+        let requests = rate(now.requests, before.requests);
         if let (Some(requests), Some(seconds)) = (requests, seconds) {
             self.history.push_back(requests as u64);
             if self.history.len() > HISTORY_LEN {
@@ -122,17 +170,21 @@ impl View {
         }
         let hits = now.hits.saturating_sub(before.hits) as f64;
         let lookups = hits + now.misses.saturating_sub(before.misses) as f64;
-        let hit_rate = (lookups > 0.0).then(|| format!("{:.1} %", 100.0 * hits / lookups));
-        let requests = requests.map(|requests| format!("{requests:.0}"));
-        self.figures = figures(info, requests, hit_rate);
+        let errors = rate(now.errors, before.errors);
+        let changes = [
+            ("requests/s", requests.map(|rate| format!("{rate:.0}"))),
+            ("errors/s", errors.map(|rate| format!("{rate:.1}"))),
+            ("hit rate", (lookups > 0.0).then(|| format!("{:.1} %", 100.0 * hits / lookups))),
+        ];
+        self.figures = figures(info, changes, &self.nodes);
     }
 }
 
 /// Names and values; what the server does not tell is a dash.
 fn figures(
     info: &Info,
-    requests: Option<String>,
-    hit_rate: Option<String>,
+    changes: [(&'static str, Option<String>); 3],
+    nodes: &[NodeUsage],
 ) -> Vec<(&'static str, String)> {
     let first_of = |names: &[&str]| {
         names
@@ -140,39 +192,80 @@ fn figures(
             .find_map(|name| info.text(name))
             .map(|value| value.escape_default().to_string())
     };
-    let figures = [
+    let [requests, errors, hit_rate] = changes;
+    let mut figures = vec![
         (
             "version",
             first_of(&["mini_redis_version", "proxy_version", "valkey_version", "redis_version"]),
         ),
-        ("role", first_of(&["role", "redis_mode"])),
-        ("requests/s", requests),
-        ("hit rate", hit_rate),
-        ("keys", Some(info.keys().to_string())),
+        requests,
+        errors,
+    ];
+    if nodes.is_empty() {
+        figures.push(("role", first_of(&["role", "redis_mode"])));
+        figures.push(hit_rate);
+        figures.push(("keys", info.keys().map(|keys| keys.to_string())));
+    } else {
+        let up = nodes.iter().filter(|node| !node.is_down()).count();
+        figures.push(("nodes are", first_of(&["nodes_kind"])));
+        figures.push(("nodes up", Some(format!("{up} of {}", nodes.len()))));
+        figures.push(("slots served", first_of(&["slots_served"])));
+        let in_flight = nodes.iter().map(|node| node.queue).fold(0, u64::saturating_add);
+        figures.push(("in flight", Some(in_flight.to_string())));
+    }
+    figures.extend([
         ("memory", first_of(&["used_memory_human"])),
         ("resident", first_of(&["used_memory_rss_human"])),
-        ("limit", first_of(&["maxmemory_human"])),
         ("clients", first_of(&["connected_clients"])),
         ("blocked", first_of(&["blocked_clients"])),
-        ("expired", first_of(&["expired_keys"])),
-        ("evicted", first_of(&["evicted_keys"])),
         ("longest turn", first_of(&["longest_turn_us"]).map(|us| format!("{us} us"))),
-    ];
-    figures.map(|(name, value)| (name, value.unwrap_or("-".to_owned()))).to_vec()
+    ]);
+    figures.extend(if nodes.is_empty() {
+        [
+            ("limit", first_of(&["maxmemory_human"])),
+            ("expired", first_of(&["expired_keys"])),
+            ("evicted", first_of(&["evicted_keys"])),
+        ]
+    } else {
+        [
+            ("max clients", first_of(&["maxclients"])),
+            ("rejected", first_of(&["rejected_connections"])),
+            ("retried", first_of(&["retried_reads"])),
+        ]
+    });
+    figures.into_iter().map(|(name, value)| (name, value.unwrap_or("-".to_owned()))).collect()
 }
 
-fn nodes(info: &Info, before: &BTreeMap<String, u64>, seconds: Option<f64>) -> Vec<NodeUsage> {
+impl NodeUsage {
+    /// Whether the proxy refuses what is for it.
+    pub fn is_down(&self) -> bool {
+        self.state == "down"
+    }
+}
+
+fn nodes(
+    info: &Info,
+    before: &BTreeMap<String, NodeCounters>,
+    seconds: Option<f64>,
+) -> Vec<NodeUsage> {
     let usage = |node: Node<'_>| {
         let text = |name| shown(node.text(name).unwrap_or("-").as_bytes());
-        let address = node.address().unwrap_or("-");
-        let requests: Option<u64> = node.text("requests").and_then(|text| text.parse().ok());
-        let since =
-            requests.zip(before.get(address)).map(|(now, before)| now.saturating_sub(*before));
+        let (address, now) = (node.address().unwrap_or("-"), NodeCounters::of(node));
+        let since = before.get(address).map(|before| now.since(*before));
+        let rate = |of: fn(NodeCounters) -> u64| {
+            since.zip(seconds).map(|(since, seconds)| of(since) as f64 / seconds)
+        };
         NodeUsage {
             address: shown(address.as_bytes()),
-            state: format!("{} {}", text("role"), text("state")),
-            per_second: since.zip(seconds).map(|(requests, seconds)| requests as f64 / seconds),
-            figures: ["errors", "queue", "latency_us"].map(text),
+            role: text("role"),
+            state: text("state"),
+            slots: text("slots"),
+            per_second: rate(|since| since.requests),
+            us_per_reply: since.and_then(NodeCounters::us_per_reply),
+            p99_us: text("latency_p99_us"),
+            queue: node.text("queue").and_then(|text| text.parse().ok()).unwrap_or(0),
+            errors_per_second: rate(|since| since.errors),
+            errors: now.errors,
         }
     };
     info.nodes().map(usage).collect()
@@ -291,18 +384,37 @@ mod tests {
 
     #[test]
     fn nodes_of_a_proxy_have_rates_and_what_the_proxy_tells() {
-        let node = |requests: u64| {
-            let figures = format!("role=master,state=up,requests={requests},errors=3,queue=2");
+        let node = |requests: u64, errors: u64| {
+            let figures = format!(
+                "role=master,state=connected,slots=8192,requests={requests},replies={requests},errors={errors},queue=2,\
+                 latency_sum_us={},latency_p99_us=511",
+                requests * 20
+            );
             Info::from_text(&format!("node0:addr=h:1,{figures}\r\nnode1:addr=\x1b,state=down\r\n"))
         };
         let (mut view, start) = (View::new("h:1".to_owned()), Instant::now());
-        view.take_info(&node(100), start);
-        assert_eq!(view.nodes[0].per_second, None);
-        view.take_info(&node(300), start + Duration::from_secs(2));
-        assert_eq!(view.nodes[0].per_second, Some(100.0));
-        assert_eq!(view.nodes[0].state, "master up");
-        assert_eq!(view.nodes[0].figures, ["3", "2", "-"]);
-        assert_eq!((view.nodes[1].address.as_str(), view.nodes[1].per_second), (r#""\x1b""#, None));
+        view.take_info(&node(100, 3), start);
+        assert_eq!((view.nodes[0].per_second, view.nodes[0].us_per_reply), (None, None));
+        view.take_info(&node(300, 7), start + Duration::from_secs(2));
+        let expected = NodeUsage {
+            address: "h:1".to_owned(),
+            role: "master".to_owned(),
+            state: "connected".to_owned(),
+            slots: "8192".to_owned(),
+            per_second: Some(100.0),
+            us_per_reply: Some(20.0),
+            p99_us: "511".to_owned(),
+            queue: 2,
+            errors_per_second: Some(2.0),
+            errors: 7,
+        };
+        assert_eq!(view.nodes[0], expected);
+        let other = &view.nodes[1];
+        assert_eq!((other.address.as_str(), other.us_per_reply), (r#""\x1b""#, None));
+        assert!(other.is_down());
+        for figure in [("nodes up", "1 of 2"), ("in flight", "2")] {
+            assert!(view.figures.iter().any(|(name, value)| (*name, value.as_str()) == figure));
+        }
     }
 
     #[test]

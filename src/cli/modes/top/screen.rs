@@ -78,20 +78,44 @@ fn nodes_height(view: &View) -> u16 {
     }
 }
 
+/// What matters most comes first: a narrow terminal shows no more.
 fn node_lines(view: &View) -> Vec<Line<'_>> {
-    let header = Line::from(format!(
-        "{:<24} {:<22} {:>10} {:>10} {:>9} {:>9}",
-        "", "", "per second", "errors", "in flight", "us each"
-    ));
+    let header = format!(
+        "{:<22} {:<11} {:>10} {:>8} {:>9} {:>9} {:>8} {:>9} {:>6}  {}",
+        "node",
+        "state",
+        "per second",
+        "us each",
+        "in flight",
+        "errors/s",
+        "errors",
+        "99 % us",
+        "slots",
+        "role"
+    );
     let line = |node: &NodeUsage| {
-        let per_second = node.per_second.map_or("-".to_owned(), |rate| format!("{rate:.0}"));
-        let [errors, queue, latency_us] = &node.figures;
-        Line::raw(format!(
-            "{:<24} {:<22} {per_second:>10} {errors:>10} {queue:>9} {latency_us:>9}",
-            node.address, node.state
-        ))
+        let decimals =
+            |figure: Option<f64>| figure.map_or("-".to_owned(), |figure| format!("{figure:.1}"));
+        let line = Line::from(format!(
+            "{:<22} {:<11} {:>10} {:>8} {:>9} {:>9} {:>8} {:>9} {:>6}  {}",
+            node.address,
+            node.state,
+            node.per_second.map_or("-".to_owned(), |rate| format!("{rate:.0}")),
+            decimals(node.us_per_reply),
+            node.queue,
+            decimals(node.errors_per_second),
+            node.errors,
+            node.p99_us,
+            node.slots,
+            node.role,
+        ));
+        match node {
+            node if node.is_down() => line.red(),
+            node if node.errors_per_second.is_some_and(|rate| rate > 0.0) => line.yellow(),
+            _ => line,
+        }
     };
-    std::iter::once(header.dark_gray()).chain(view.nodes.iter().map(line)).collect()
+    std::iter::once(Line::from(header).dark_gray()).chain(view.nodes.iter().map(line)).collect()
 }
 
 fn command_lines(view: &View) -> Vec<Line<'_>> {
@@ -149,24 +173,19 @@ mod tests {
         assert!(!drawn(&view, 100, 30).contains("nodes"));
         view.nodes.push(NodeUsage {
             address: "10.0.0.5:6379".to_owned(),
-            state: "master connected".to_owned(),
+            state: "connected".to_owned(),
             per_second: Some(1234.4),
-            figures: ["3".to_owned(), "17".to_owned(), "85".to_owned()],
+            us_per_reply: Some(85.25),
+            queue: 17,
+            ..NodeUsage::default()
         });
-        let screen = drawn(&view, 100, 30);
+        let screen = drawn(&view, 80, 30);
         for text in
-            ["nodes", "10.0.0.5:6379            master connected             1234", "17        85"]
+            ["nodes", "10.0.0.5:6379          connected         1234     85.2        17         -"]
         {
             assert!(screen.contains(text), "{text} is missing in\n{screen}");
         }
-        view.nodes = std::iter::repeat_with(|| NodeUsage {
-            address: String::new(),
-            state: String::new(),
-            per_second: None,
-            figures: Default::default(),
-        })
-        .take(1000)
-        .collect();
+        view.nodes = std::iter::repeat_with(NodeUsage::default).take(1000).collect();
         drawn(&view, 20, 5);
         assert!(drawn(&view, 100, 40).contains("clients"));
     }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::allocator;
 use super::disk::make_directory;
 use super::environment::ProcessEnvironment;
 use super::limits::raise_open_files;
@@ -40,6 +41,7 @@ pub fn run() -> ExitCode {
 
 fn serve(loaded: Loaded) -> ExitCode {
     let Loaded { mut config, file, warnings } = loaded;
+    allocator::settle(config.disable_thp);
     let mut logger = Logger::new(config.loglevel, log_file(&config));
     for warning in warnings {
         logger.log(Level::Notice, format_args!("{warning}"));

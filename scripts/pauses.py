@@ -1,5 +1,6 @@
 """Looks for pauses: what other clients wait while the table grows, a million keys expire, a big value is sent, the log is
-rewritten while a big set changes, that set is loaded, or many connections are open. A check whose figure is over its bar makes the status 1. Writes pauses.md.
+rewritten while a big set changes, that set is loaded, many connections are open, or a big collection goes. A check whose
+figure is over its bar makes the status 1. Writes pauses.md.
 """
 
 import argparse
@@ -9,16 +10,20 @@ import sys
 import time
 from pathlib import Path
 
-from probe import churns, fetches, inserts, pings
-from servers import (Connection, Server, encode, end_on_signals, info_field, is_loaded, key, machine, member, peers,
+from probe import churns, fetches, inserts, longest_hold_up_ms, pings
+from servers import (Connection, Server, encode, end_on_signals, info_field, info_text, is_loaded, key, machine, member, peers,
                      raise_open_files, rewrite_is_over, wait_for)
 
 BIG_VALUE_BYTES = 100_000_000
 QUIET_SECONDS = 5
+NOISE_SECONDS = 15
 BACK_SECONDS_MAX = 30
 # Memory is back when so much of what the keys took is gone.
 BACK_SHARE = 0.9
 READS_PER_LOOK = 20
+ELEMENTS_PER_COMMAND = 2_000
+# Long enough for all that goes on in the background.
+GOODBYE_SECONDS = 3
 
 
 class Row:
@@ -38,9 +43,18 @@ def longest_turn_ms(server, ping):
     return ping["max"] if turn_us is None else turn_us / 1000
 
 
+def longest_turn_work(server):
+    """What the longest turn was busy with, as far as the server tells."""
+    with Connection(server.port) as connection:
+        work = info_text(connection, "stats", "longest_turn") or ""
+    counts = (part.split("=") for part in work.split(",") if "=" in part)
+    return " ".join(f"{name}={value}" for name, value in counts if value not in ("", "0")) or "-"
+
+
 def turn_rows(what, server, ping, bar):
     longest_ms = longest_turn_ms(server, ping)
     return [Row(f"{what}: longest turn, ms", longest_ms, "{:.2f}", bar),
+            Row(f"{what}: in that turn", longest_turn_work(server), "{}"),
             Row(f"{what}: PING p99.9, ms", ping["p99.9"], "{:.2f}"), Row(f"{what}: longest PING, ms", ping["max"], "{:.2f}")]
 
 
@@ -152,17 +166,59 @@ def big_set(server, size):
         return rows + turn_rows(f"load of a set of {members:,}", server, ping.finish(), 5.0)
 
 
-CHECKS = {"growth": growth, "expiry": expiry, "big-value": big_value, "big-set": big_set, "idle": idle_connections}
+# How a collection of each type is made: the command, the key, and what each element looks like.
+COLLECTIONS = (("list", b"RPUSH", b"$12\r\ne%011d\r\n", 1), ("set", b"SADD", b"$12\r\ne%011d\r\n", 1),
+               ("hash", b"HSET", b"$12\r\ne%011d\r\n$1\r\nv\r\n", 2),
+               ("zset", b"ZADD", b"$1\r\n7\r\n$12\r\ne%011d\r\n", 2))
+GOODBYES = (("deleted", lambda connection: connection.ask("DEL", "big")),
+            ("overwritten", lambda connection: connection.ask("SET", "big", "v")),
+            ("expired", lambda connection: connection.ask("PEXPIRE", "big", 1)))
+
+
+def fill(connection, command, element, words, elements):
+    """Makes a collection, some thousand elements per command."""
+    for first in range(0, elements, ELEMENTS_PER_COMMAND):
+        numbers = range(first, min(first + ELEMENTS_PER_COMMAND, elements))
+        request = b"*%d\r\n$%d\r\n%s\r\n$3\r\nbig\r\n" % (2 + words * len(numbers), len(command), command)
+        connection.socket.sendall(request + element * len(numbers) % tuple(numbers))
+        answer = connection.read()
+        if not isinstance(answer, int):
+            sys.exit(f"{command.decode()}: {answer}")
+
+
+def collections(server, size):
+    """Big collections go, in each of the ways there are, while a client PINGs."""
+    rows = []
+    for name, command, element, words in COLLECTIONS:
+        for how, say_goodbye in GOODBYES:
+            with server, Connection(server.port) as connection:
+                fill(connection, command, element, words, size.elements)
+                ping = pings(server.port)
+                connection.ask("CONFIG", "RESETSTAT")
+                say_goodbye(connection)
+                time.sleep(GOODBYE_SECONDS)
+                found = ping.finish()
+                if how != "overwritten" and connection.ask("EXISTS", "big") != 0:
+                    sys.exit(f"{server.name}: the {name} is still there")
+                what = f"{name} of {size.elements:,} {how}"
+                rows.append(Row(f"{what}: longest turn, ms", longest_turn_ms(server, found), "{:.2f}", 2.0))
+                rows.append(Row(f"{what}: in that turn", longest_turn_work(server), "{}"))
+    return rows
+
+
+CHECKS = {"growth": growth, "expiry": expiry, "big-value": big_value, "big-set": big_set,
+          "idle": idle_connections, "collections": collections}
 
 
 class Size:
     """How much of everything."""
 
     def __init__(self, quick):
-        self.growth_keys = 500_000 if quick else 8_000_000
+        self.growth_keys = 500_000 if quick else 20_000_000
         self.expiry_keys = 200_000 if quick else 1_000_000
         self.members = 300_000 if quick else 5_000_000
         self.idle_connections = 2_000 if quick else 10_000
+        self.elements = 1_000_000 if quick else 10_000_000
 
 
 def table(columns):
@@ -185,11 +241,16 @@ def main():
     arguments.add_argument("--check", action="append", choices=CHECKS, help="only this one")
     arguments.add_argument("--output", type=Path, default=Path("benches/results"))
     arguments.add_argument("server")
+    arguments.add_argument("--realtime", action="store_true", help="servers go before all other processes on their core")
     options = arguments.parse_args()
     end_on_signals()
     raise_open_files()
     servers = [Server(options.server, "Mini-Redis")]
     servers += [server for server in peers(options.peer) if options.peer]
+    for server in servers:
+        server.realtime = options.realtime
+    hold_up_ms = longest_hold_up_ms(NOISE_SECONDS, options.realtime)
+    print(f"without a server, longest hold-up by the machine: {hold_up_ms:.2f} ms", flush=True)
     columns = {server.name: [] for server in servers}
     for check in options.check or CHECKS:
         for server in servers:
@@ -197,7 +258,11 @@ def main():
             columns[server.name] += rows
             print(f"{check}, {server.name}: " + "; ".join(f"{row.name} {row.form.format(row.value)}" for row in rows),
                   flush=True)
-    facts = "\n".join(f"- {name}: {value}" for name, value in machine())
+    facts = machine()
+    facts.append(("Noise", f"without a server a process was held up by the machine for up to {hold_up_ms:.2f} ms"))
+    if options.realtime:
+        facts.append(("Scheduling", "servers before all other processes on their core (SCHED_FIFO)"))
+    facts = "\n".join(f"- {name}: {value}" for name, value in facts)
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
     report = f"# Pauses\n\nWritten by `scripts/pauses.sh` on {when}.\n\n{facts}\n\n{table(columns)}"
     options.output.mkdir(parents=True, exist_ok=True)

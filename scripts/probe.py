@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 
-from servers import LOAD_CORE, Connection, encode, key, load, member, pin
+from servers import LOAD_CORE, SERVER_CORE, Connection, before_others, encode, key, load, member, pin
 
 FORK = multiprocessing.get_context("fork")
 PING = encode(b"PING")
@@ -87,6 +87,26 @@ def ping(stop, port, clients, interval_s):
 
 def pings(port, clients=1, interval_s=0.001):
     return Process(ping, port, clients, interval_s)
+
+
+def noise(_stop, seconds, realtime):
+    """What the machine itself adds: the longest time, in milliseconds, that a process on the servers' core takes to send
+    itself some bytes every millisecond. Nothing shorter can be told of a server."""
+    pin(SERVER_CORE)
+    if realtime:
+        before_others()
+    (left, right), longest_s = socket.socketpair(), 0.0
+    deadline = time.perf_counter() + seconds
+    while (started := time.perf_counter()) < deadline:
+        left.sendall(PING)
+        right.recv(64)
+        longest_s = max(longest_s, time.perf_counter() - started)
+        time.sleep(0.001)
+    return longest_s * 1000
+
+
+def longest_hold_up_ms(seconds, realtime):
+    return Process(noise, seconds, realtime).wait()
 
 
 def insert(_stop, port, keys, words):

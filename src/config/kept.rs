@@ -74,7 +74,6 @@ pub(super) const ROWS: &[Directive] = &[
     flag("crash-memcheck-enabled", "yes"),
     flag("use-exit-on-panic", "no").hidden(),
     number("watchdog-period", "0", 0, INT_MAX).hidden(),
-    flag("disable-thp", "yes").immutable(),
     text("ignore-warnings", ""),
     text("locale-collate", ""),
     flag("extended-redis-compatibility", "no"),

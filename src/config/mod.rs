@@ -122,6 +122,8 @@ pub struct Config {
     pub dir: PathBuf,
     /// What [`Config::resolve_dir`] chose where no directory was given.
     pub default_dir: PathBuf,
+    /// Whether the process goes without transparent huge pages.
+    pub disable_thp: bool,
     /// Change the title of the process.
     pub set_proc_title: bool,
     /// Title of the process.

@@ -1,14 +1,36 @@
 //! The allocator of the program: mimalloc, counted.
 //!
-//! mimalloc gives free memory back to the system when a page is freed a second after others were, and then all of it at
-//! once: a server that falls idle keeps what it had, and one that does not is held up for some milliseconds. So the memory
-//! is given back on request instead, by the thread that asks, which is not the one of the loop.
+//! Left to itself mimalloc gives free memory back to the system when a page is freed a second after others were, and then
+//! all of it at once: a server that falls idle keeps what it had, and one that does not is held up for some milliseconds. So
+//! the memory is given back on request alone, by the thread that asks, which is not the one of the loop.
+//!
+//! mimalloc also asks for huge pages. The first touch of one waits until the kernel has found 2 MB in a row, for which it
+//! may move other memory, and cleared them: mostly a third of a millisecond, sometimes many. And each counts as a whole as
+//! soon as a byte of it is used. So they are forbidden unless `disable-thp no` says otherwise.
 #![allow(unsafe_code)]
+
+use std::ffi::c_long;
 
 /// All memory of the program: what INFO calls `used_memory`.
 #[global_allocator]
 pub(super) static ALLOCATOR: cap::Cap<mimalloc::MiMalloc> =
     cap::Cap::new(mimalloc::MiMalloc, usize::MAX);
+
+/// `mi_option_purge_delay` of mimalloc's `mi_option_t`, which the bindings do not name.
+const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+/// Milliseconds after which mimalloc gives memory back by itself: decades. (A negative delay would forbid it on request, too.)
+const NEVER_MS: c_long = 1 << 40;
+
+/// Has the allocator do as described above. To be called before there is much memory. What the environment says of
+/// mimalloc's options (`MIMALLOC_PURGE_DELAY`) goes first.
+pub(super) fn settle(disable_thp: bool) {
+    // SAFETY: the function has no precondition for an option that there is; no other thread sets options.
+    unsafe { libmimalloc_sys::mi_option_set_default(PURGE_DELAY, NEVER_MS) };
+    if disable_thp {
+        // An old kernel does not know how: then they are there, as they would be otherwise.
+        let _ = rustix::thread::disable_transparent_huge_pages(true);
+    }
+}
 
 /// Gives the memory that is free back to the system. Takes about a millisecond per 20 MB; other threads may allocate and
 /// free meanwhile.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::allocator;
 use super::daemon::{self, Process};
 use super::disk::make_directory;
 use super::environment::ProcessEnvironment;
@@ -56,6 +57,7 @@ fn serve(loaded: Loaded) -> ExitCode {
             config.pidfile = daemon::PID_FILE.to_string();
         }
     }
+    allocator::settle(config.disable_thp);
     let mut logger = Logger::new(config.loglevel, log_file(&config));
     let warnings = warnings.into_iter().chain(complaint);
     for warning in warnings {

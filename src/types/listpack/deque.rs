@@ -87,9 +87,9 @@ impl Deque {
     /// Adds `value` behind the last element. Amortized O(value).
     #[inline]
     pub fn push_back(&mut self, value: &Encoded<'_>) {
-        let room = self.buffer.capacity() - self.buffer.len();
-        if room < value.size() && self.start() > self.bytes() / 2 {
-            self.close_gap();
+        let size = value.size();
+        if self.buffer.capacity() - self.buffer.len() < size {
+            self.make_room(size);
         }
         append_at(&mut self.buffer, self.start as usize, value);
         self.count += 1;
@@ -163,17 +163,35 @@ impl Deque {
         self.start = 0;
     }
 
-    /// Makes the gap at least `size`, and as large as the listpack, so that pushes to the front are amortized.
+    /// Makes room for `size` bytes behind the last element.
+    #[cold]
+    fn make_room(&mut self, size: usize) {
+        if self.start() > self.bytes() / 2 {
+            self.close_gap();
+        }
+        let bytes = buffer_bytes(self.buffer.len() + size);
+        self.buffer.reserve_exact(bytes - self.buffer.len());
+    }
+
+    /// Makes the gap at least `size`, and a quarter of the listpack, so that pushes to the front are amortized even if as
+    /// much is popped at the back.
     #[cold]
     fn open_gap(&mut self, size: usize) {
         let listpack = self.listpack().bytes();
-        let gap = size.max(listpack.len());
+        let gap_min = size.max(listpack.len() / 4);
+        let gap = buffer_bytes(listpack.len() + gap_min) - listpack.len();
         let mut buffer = Vec::with_capacity(gap + listpack.len());
         buffer.resize(gap, 0);
         buffer.extend_from_slice(listpack);
         self.start = u32::try_from(gap).expect("a listpack has at most 1 GiB");
         self.buffer = buffer;
     }
+}
+
+/// Length of a buffer that has to hold `bytes`. A power of two, as the limits of listpacks are and the size classes of
+/// allocators: a listpack that has reached its limit fills its block, and need not be moved to a smaller one.
+fn buffer_bytes(bytes: usize) -> usize {
+    bytes.next_power_of_two()
 }
 
 fn count(listpack: &[u8]) -> u32 {
@@ -242,6 +260,17 @@ mod tests {
             deque.remove_last();
         }
         assert!(deque.heap_bytes() < 3000, "{}", deque.heap_bytes());
+    }
+
+    #[test]
+    fn what_grows_to_a_power_of_two_takes_no_more_memory() {
+        let element = Encoded::from(&b"element:0000000001"[..]);
+        let (mut back, mut front) = (Deque::new(new()), Deque::new(new()));
+        while back.bytes() + element.size() <= 8192 {
+            back.push_back(&element);
+            front.push_front(&element);
+        }
+        assert_eq!((back.heap_bytes(), front.heap_bytes()), (8192, 8192));
     }
 
     #[test]

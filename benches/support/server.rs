@@ -13,7 +13,7 @@ use mini_redis::config::Config;
 use mini_redis::log::Level;
 use mini_redis::net::{Actions, LoopStats, Peer, Service, Token};
 use mini_redis::persistence::disk::{Disk, Done, Job, Lane};
-use mini_redis::server::{Environment, ProcessFacts, Server};
+use mini_redis::server::{Environment, Phase, ProcessFacts, Server};
 
 use super::requests::{KEYS, request};
 
@@ -49,6 +49,8 @@ impl Environment for BenchEnvironment {
     fn sleep_us(&mut self, _duration_us: u64) {}
 
     fn log(&mut self, _level: Level, _message: fmt::Arguments<'_>) {}
+
+    fn tell_supervisor(&mut self, _phase: Phase) {}
 
     fn process(&mut self) -> ProcessFacts {
         ProcessFacts::default()

@@ -20,7 +20,9 @@ impl Namespace {
             return Err("only root may make network namespaces".to_string());
         }
         let id = std::process::id();
-        let address = |last| IpAddr::V4(Ipv4Addr::from(0x0ad5_0000 | id % 0x4000 * 4 | last));
+        // Four addresses of 10.213.0.0/16 for each process.
+        let first = 0x0ad5_0000 + id % 0x4000 * 4;
+        let address = |number| IpAddr::V4(Ipv4Addr::from(first + number));
         let namespace = Namespace {
             name: format!("mr{id}"),
             device: format!("mr{id}a"),

@@ -21,8 +21,9 @@ from servers import LOAD_CORE, Connection, Server, encode, end_on_signals, key, 
 PIPELINES = (1, 16, 64)
 CLIENTS = 50
 # Big values are sent in fewer requests and to fewer keys: no more bytes than this in either.
-BYTES_PER_ROUND_MAX = 4 << 30
+BYTES_PER_ROUND_MAX = 1 << 30
 BYTES_STORED_MAX = 256 << 20
+LARGE_BYTES_STORED_MAX = 640 << 20  # ten million values of 64 bytes
 ROUND_SECONDS_MAX = 300
 MEMORY_CASES = (("8 bytes", 8, False), ("32 bytes", 32, False), ("32 bytes, TTL", 32, True), ("128 bytes", 128, False))
 
@@ -30,11 +31,12 @@ MEMORY_CASES = (("8 bytes", 8, False), ("32 bytes", 32, False), ("32 bytes, TTL"
 class Effort:
     """How much is done: enough for figures to quote, or a look."""
 
-    def __init__(self, quick, large):
+    def __init__(self, quick, large, sizes):
         self.rounds = 1 if quick else 5
-        self.sizes = (3,) if quick else (3, 64, 512, 16384)
+        self.sizes = sizes or ((3,) if quick else (3, 64, 512, 16384))
         self.requests = 50_000 if quick else 300_000
         self.pipelined_requests = 500_000 if quick else 3_000_000
+        self.bytes_stored_max = LARGE_BYTES_STORED_MAX if large else BYTES_STORED_MAX
         self.keys = 10_000_000 if large else 100_000 if quick else 1_000_000
         self.memory_keys = 200_000 if quick else 1_000_000
 
@@ -43,7 +45,7 @@ class Effort:
         return min(requests, BYTES_PER_ROUND_MAX // size)
 
     def keys_of(self, size):
-        return min(self.keys, BYTES_STORED_MAX // size)
+        return min(self.keys, self.bytes_stored_max // size)
 
 
 def percentile(output, percent):
@@ -135,12 +137,13 @@ def main():
     arguments.add_argument("--peer", action="append", default=[], help="a server to compare with, before those on PATH")
     arguments.add_argument("--quick", action="store_true", help="one short round, small values: a look, no figures")
     arguments.add_argument("--large", action="store_true", help="ten million keys instead of one")
+    arguments.add_argument("--size", action="append", type=int, help="length of the values, instead of 3, 64, 512, 16384")
     arguments.add_argument("--generator", help="redis-benchmark to use")
     arguments.add_argument("--output", type=Path, default=Path("benches/results"))
     arguments.add_argument("server")
     options = arguments.parse_args()
     end_on_signals()
-    generator, effort = find_generator(options.generator), Effort(options.quick, options.large)
+    generator, effort = find_generator(options.generator), Effort(options.quick, options.large, options.size)
     servers = [Server(options.server, "Mini-Redis"), *peers(options.peer)]
     if len(servers) == 1:
         print("no peer found: figures without ratios")

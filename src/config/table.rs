@@ -93,7 +93,7 @@ const GENERAL: &[Directive] = &[
     text("pidfile", at!(pidfile), "", "file for the process id").immutable(),
     text("availability-zone", at!(availability_zone), "", "where it runs, for clients that prefer what is near"),
     special("dir", &DIR, "", "directory of all data, log/<port> unless given").multi(false).protected().deny_loading(),
-    flag("disable-thp", at!(disable_thp), "yes", "no huge pages: less memory and no long page faults, at some CPU time").immutable(),
+    flag("disable-thp", at!(disable_thp), "no", "no huge pages: fewer long page faults, for more CPU time per command").immutable(),
     flag("set-proc-title", at!(set_proc_title), "yes", "change the title of the process").immutable().no_effect(),
     checked_text("proc-title-template", at!(proc_title_template), "{title} {listen-addr} {server-mode}", check_proc_title_template, "title of the process").no_effect(),
     choice("oom-score-adj", at!(oom_score_adj), "no", OOM_SCORE_ADJ, "tell the kernel whom to kill first").no_effect(),

@@ -4,9 +4,10 @@
 //! all of it at once: a server that falls idle keeps what it had, and one that does not is held up for some milliseconds. So
 //! the memory is given back on request alone, by the thread that asks, which is not the one of the loop.
 //!
-//! mimalloc also asks for huge pages. The first touch of one waits until the kernel has found 2 MB in a row, for which it
-//! may move other memory, and cleared them: mostly a third of a millisecond, sometimes many. And each counts as a whole as
-//! soon as a byte of it is used. So they are forbidden unless `disable-thp no` says otherwise.
+//! mimalloc also asks for huge pages. They save a seventh of the CPU time of SET among a million keys. But the first touch
+//! of one waits until the kernel has found 2 MB in a row, for which it may move other memory, and cleared them: mostly less
+//! than a millisecond, sometimes many. So who counts milliseconds can forbid them (`disable-thp`); in Redis, which is forked for
+//! snapshots, that is the default.
 #![allow(unsafe_code)]
 
 use std::ffi::c_long;

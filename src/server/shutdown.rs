@@ -158,6 +158,7 @@ impl State {
                 return Err(FAILED);
             }
         }
+        self.send_rest_of_stream();
         self.actions.stop_accepting = true;
         self.actions.exit = Some(0);
         // What would be executed from here on would be answered and not in the log.

@@ -71,6 +71,8 @@ pub struct Replication {
     pub failover: Option<Failover>,
     /// How far the stream may leave.
     gate: stream::StreamGate,
+    /// Until then (monotonic) what is to leave is gathered.
+    gather_until_us: u64,
     /// At the end of the turn all replicas are asked to acknowledge.
     acks_wanted: bool,
     /// Monotonic time since when there is no replica.
@@ -93,6 +95,7 @@ impl Replication {
             waiters: Vec::new(),
             failover: None,
             gate: stream::StreamGate::default(),
+            gather_until_us: 0,
             acks_wanted: false,
             alone_since_us: None,
             next_cron_us: 0,

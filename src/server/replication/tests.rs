@@ -1,5 +1,6 @@
 //! A master, and replicas that speak bytes.
 
+mod gathering;
 mod waiting;
 
 use std::io::ErrorKind;
@@ -127,7 +128,7 @@ fn a_replica_gets_all_data_and_then_the_stream() {
     redis.run("SPOP nothing");
     redis.run("SELECT 0");
     redis.run("SET a 2 EX 100");
-    replica.wait(&mut redis, 0);
+    replica.wait(&mut redis, 1);
     assert_eq!(replica.commands(), "SELECT 3; INCR b; SELECT 0; SET a 2 PXAT 1700000100000");
     assert!(log_has(&redis, "Synchronization with replica 127.0.0.1:7001 succeeded"));
 }
@@ -169,6 +170,7 @@ fn r02_a_replica_that_comes_back_goes_on_where_it_was() {
     let mut again = Replica::modern(&mut redis);
     again.send(&mut redis, &format!("PSYNC {replid} {next}"));
     assert_eq!(again.line(), format!("+CONTINUE {replid}"));
+    again.wait(&mut redis, 1);
     assert_eq!(again.commands(), "SET a 2");
     let info = redis.run("INFO stats").0;
     assert!(info.contains("sync_full:1 sync_partial_ok:1 sync_partial_err:0"), "{info}");
@@ -309,7 +311,7 @@ fn expire_times_of_fields_follow_as_commands() {
     let (keys, ..) = replica.full_sync(&mut redis);
     assert_eq!(keys, ["h", "other"]);
     redis.run("HSET other b 1");
-    replica.wait(&mut redis, 0);
+    replica.wait(&mut redis, 1);
     assert_eq!(
         replica.commands(),
         "SELECT 0; HPEXPIREAT h 1700000500000 FIELDS 2 b a; SELECT 5; \
@@ -333,7 +335,7 @@ fn messages_go_to_replicas_and_not_into_the_log() {
     redis.run("SET a 1");
     redis.run("SPUBLISH c other");
     redis.run("EXEC");
-    replica.wait(&mut redis, 0);
+    replica.wait(&mut redis, 1);
     let stream = "SELECT 0; PUBLISH c message; MULTI; SET a 1; SPUBLISH c other; EXEC";
     assert_eq!(replica.commands(), stream);
     let names = disk.all_names();
@@ -359,7 +361,7 @@ fn r16_a_replica_that_is_behind_after_its_full_sync_is_not_closed() {
     assert!(redis.is_connected(replica.token));
     let window = redis.server.state.clients.get(replica.token).output.len();
     assert!(window < 1 << 20, "{window}: the rest is in the backlog only");
-    (0..20).for_each(|_| replica.wait(&mut redis, 0));
+    (0..20).for_each(|_| replica.wait(&mut redis, 1));
     assert_eq!(replica.commands().matches("SET a").count(), 400);
     assert!(log_has(&redis, "It is not closed as long as it takes some"));
     // Once it has caught up the limit holds.

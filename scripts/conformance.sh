@@ -8,6 +8,7 @@
 #              another one; what does not pass then is in tests/conformance-proxy.txt
 #   --files    only these files of the suite
 #   --print    print what fails in the form of tests/conformance.txt and do not judge
+#   --fetch    only obtain the suite, which can go on beside a build
 # Status: 0 as listed, 1 not as listed, 77 cannot run here (the last line says why).
 # REDIS_SUITE names an unpacked source tree of Redis 7.0.15 where Debian's package cannot be had.
 set -euo pipefail
@@ -64,6 +65,7 @@ if [ ! -d "$suite" ]; then
     sed -i 's/^    r function flush$/    catch {r function flush}/' "$suite.part/tests/support/server.tcl"
     mv "$suite.part" "$suite"
 fi
+[ "${1:-}" != --fetch ] || exit 0
 server=$target/debug/server
 if [[ " $* " = *" --proxy "* ]]; then
     server=redis-server

@@ -47,10 +47,13 @@ mkdir -p "$target"
 
 failures=()
 log=$target/test.log
+scripts/conformance.sh --fetch >/dev/null 2>&1 & # loads while cargo builds; what fails is told below
+fetch=$!
 cargo test --locked --no-fail-fast "$@" 2>&1 | tee "$log" || failures+=("cargo test")
 read -r passed failed < <(awk '/^test result:/ { passed += $4; failed += $6 } END { print passed + 0, failed + 0 }' "$log")
 
 status=0
+wait $fetch || true
 scripts/conformance.sh 2>&1 | tee "$target/conformance.log" || status=$?
 conformance=$(tail -n 1 "$target/conformance.log")
 [ $status = 0 ] || [ $status = 77 ] || failures+=("conformance")

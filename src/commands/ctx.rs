@@ -2,6 +2,8 @@
 
 use super::registry::CommandId;
 use super::table::Command;
+use crate::config::KeyspaceEvents;
+use crate::dict::Slot;
 use crate::keyspace::{Db, HashKey};
 use crate::net::Token;
 use crate::resp::{Args, Reply};
@@ -67,6 +69,14 @@ impl Ctx<'_> {
             self.settle();
             self.server.notify(class, event, db, key);
         }
+    }
+
+    /// Deletes a key as `DEL` does, which is what the log and the replicas get of the command.
+    pub fn delete(&mut self, slot: Slot, key: &[u8]) {
+        self.db.remove(slot);
+        self.modified(key);
+        self.notify(KeyspaceEvents::GENERIC, "del", key);
+        self.propagate(&[b"DEL", key]);
     }
 
     /// What follows from the keys that the command has come across, before what follows from the command: those that have

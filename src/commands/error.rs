@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::config::SetError;
 use crate::keyspace::WrongType;
 use crate::resp::Reply;
 
@@ -101,6 +102,18 @@ impl fmt::Display for CommandError {
             Self::Bytes(text) => return f.write_str(&String::from_utf8_lossy(text)),
         };
         f.write_str(text)
+    }
+}
+
+impl From<SetError> for CommandError {
+    fn from(error: SetError) -> Self {
+        match error {
+            SetError::Unknown { name } => {
+                let before = "ERR Unknown option or number of arguments for CONFIG SET - '";
+                Self::quoting(before, &name, "'")
+            }
+            _ => Self::Message(error.to_string()),
+        }
     }
 }
 

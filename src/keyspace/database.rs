@@ -4,62 +4,28 @@
 //! can move without anyone but the index noticing.
 
 mod collections;
+mod lookup;
 mod snapshot;
+mod strings;
 mod sweep;
+mod visit;
 
+pub use lookup::{Candidate, Name};
+pub(super) use lookup::{Found, hash};
 pub use sweep::Sweep;
-
-use bytes::Bytes;
-use siphasher::sip::SipHasher13;
 
 use self::snapshot::Snapshot;
 pub use self::snapshot::SnapshotSink;
 use super::entry::{self, Encoding, Entry, INLINE_MAX, Parts};
 use super::object::{Object, Objects};
-use super::value::{NewString, StringValue, Type, ValueRef, WrongType};
-use crate::dict::{Arena, Dict, Handle, Look, Slot};
-
-/// Values up to this length stay in the block even where a long key makes the entry big.
-const SHORT_VALUE: usize = 64;
+use super::value::{Type, ValueRef};
+use crate::dict::{Arena, Dict, Handle, Slot};
 
 /// The secret that keeps clients from choosing keys that collide.
 pub type HashKey = (u64, u64);
 
-/// A key with its hash, which is computed once however often the key is looked up.
-#[derive(Clone, Copy)]
-pub struct Name<'a> {
-    /// The key.
-    pub key: &'a [u8],
-    /// Its hash under the keyspace's secret.
-    pub hash: u64,
-}
-
-/// A key that was found.
-#[derive(Clone, Copy)]
-pub(super) struct Found {
-    pub slot: Slot,
-    pub handle: Handle,
-    pub access: u32,
-    pub expire_at_ms: Option<i64>,
-}
-
-impl Found {
-    #[inline]
-    fn new(slot: Slot, handle: Handle, entry: Entry<'_>) -> Self {
-        Self { slot, handle, access: entry.access(), expire_at_ms: entry.expire_at_ms() }
-    }
-}
-
-/// What the index said of a key before its turn came.
-#[derive(Clone, Copy)]
-pub struct Candidate {
-    /// Its hash.
-    pub hash: u64,
-    /// What the index said.
-    look: Look,
-    /// Of which database.
-    serial: u32,
-}
+/// Values up to this length stay in the block even where a long key makes the entry big.
+const SHORT_VALUE: usize = 64;
 
 /// What a key's entry should be like, apart from key and value.
 #[derive(Clone, Copy)]
@@ -149,88 +115,10 @@ impl Database {
         self.dict.memory_bytes()
     }
 
-    /// Where `key` is. O(1).
-    #[inline]
-    pub fn find(&self, name: Name<'_>) -> Option<Slot> {
-        self.find_block(name).map(|found| found.slot)
-    }
-
-    /// Where `key` is, with what whoever goes on with it at once need not look up again.
-    #[inline]
-    pub(super) fn find_block(&self, name: Name<'_>) -> Option<Found> {
-        let mut found = None;
-        let slot = self.dict.find(name.hash, |handle| {
-            let entry = self.entry_in(handle);
-            found = Some((handle, entry));
-            entry.key() == name.key
-        })?;
-        found.map(|(handle, entry)| Found::new(slot, handle, entry))
-    }
-
-    /// The entry in a block.
-    #[inline]
-    pub(super) fn entry_in(&self, handle: Handle) -> Entry<'_> {
-        Entry::new(self.blocks.block(handle))
-    }
-
-    /// First step of fetching many keys at once: asks the processor for the bucket of a hash.
-    #[inline]
-    pub fn prefetch(&self, hash: u64) {
-        self.dict.prefetch(hash);
-    }
-
-    /// Second step: finds the entry that most likely has that hash, and asks the processor for it.
-    #[inline]
-    pub fn candidate(&self, hash: u64) -> Candidate {
-        let look = self.dict.look(hash);
-        if let Some((_, handle)) = look.place {
-            self.blocks.prefetch(handle);
-        }
-        Candidate { hash, look, serial: self.serial }
-    }
-
-    /// The same as `find_block`, for a key that was looked for ahead.
-    #[inline]
-    pub(super) fn find_candidate(&self, name: Name<'_>, candidate: &Candidate) -> Option<Found> {
-        if candidate.serial != self.serial || !self.dict.still_holds(&candidate.look) {
-            return self.find_block(name);
-        }
-        let (slot, handle) = candidate.look.place?;
-        let entry = self.entry_in(handle);
-        if entry.key() == name.key {
-            return Some(Found::new(slot, handle, entry));
-        }
-        self.find_block(name)
-    }
-
     /// The entry at `slot`.
     #[inline]
     pub fn entry(&self, slot: Slot) -> Entry<'_> {
         self.entry_in(self.dict.handle(slot))
-    }
-
-    /// The string at `slot`.
-    #[inline]
-    pub fn string(&self, slot: Slot) -> Result<StringValue<'_>, WrongType> {
-        self.string_of(self.entry(slot))
-    }
-
-    #[inline]
-    pub(super) fn string_of<'a>(&'a self, entry: Entry<'a>) -> Result<StringValue<'a>, WrongType> {
-        if !entry.is_string() {
-            return Err(WrongType);
-        }
-        let value = entry.value();
-        Ok(match entry.encoding() {
-            Encoding::Embstr | Encoding::Raw => StringValue::Bytes(value),
-            Encoding::Int => StringValue::Int(i64::from_le_bytes(
-                value.try_into().expect("an integer has 8 bytes"),
-            )),
-            _ => match self.objects.get(object_number(value)) {
-                Object::String(bytes) => StringValue::Shared(bytes),
-                _ => unreachable!("the entry says what the object is"),
-            },
-        })
     }
 
     /// Redis's name for how the value at `slot` is stored.
@@ -271,40 +159,6 @@ impl Database {
     #[inline]
     pub(super) fn set_access_in(&mut self, handle: Handle, access: u32) {
         entry::set_access(self.blocks.block_mut(handle), access);
-    }
-
-    /// Stores `key` with a string value: in place of what is at `found`, else as a new key. Returns the object that was
-    /// replaced, if any, for the caller to drop where it likes. O(1), plus a copy of the value.
-    pub fn set_string(
-        &mut self,
-        found: Option<Slot>,
-        name: Name<'_>,
-        value: NewString<'_>,
-        attributes: Attributes,
-    ) -> Option<Object> {
-        let inline_max = inline_max(name.key.len(), attributes.expire_at_ms.is_some());
-        let mut number = [0; 8];
-        let (encoding, bytes): (Encoding, &[u8]) = match &value {
-            NewString::Int(integer) => {
-                number = integer.to_le_bytes();
-                (Encoding::Int, &number)
-            }
-            NewString::Bytes(bytes) if bytes.len() <= inline_max => (Encoding::Embstr, bytes),
-            NewString::Edited(bytes) if bytes.len() <= inline_max => (Encoding::Raw, bytes),
-            NewString::Shared(bytes) if bytes.len() <= inline_max => (Encoding::Raw, bytes),
-            NewString::Bytes(bytes) | NewString::Edited(bytes) => {
-                (Encoding::Object, self.add_object(Bytes::copy_from_slice(bytes), &mut number))
-            }
-            NewString::Shared(bytes) => {
-                (Encoding::Object, self.add_object(bytes.clone(), &mut number))
-            }
-        };
-        self.put(found, name, Type::String, encoding, bytes, attributes)
-    }
-
-    fn add_object<'n>(&mut self, bytes: Bytes, number: &'n mut [u8; 8]) -> &'n [u8] {
-        number[..4].copy_from_slice(&self.objects.insert(Object::String(bytes)).to_le_bytes());
-        &number[..4]
     }
 
     fn put(
@@ -377,63 +231,6 @@ impl Database {
         }
     }
 
-    /// Replaces the integer at `slot`, which must hold one, in place.
-    pub fn set_integer(&mut self, slot: Slot, number: i64) {
-        debug_assert_eq!(self.entry(slot).encoding(), Encoding::Int);
-        let handle = self.dict.handle(slot);
-        self.before_change(handle);
-        entry::set_value(self.blocks.block_mut(handle), Encoding::Int, &number.to_le_bytes());
-    }
-
-    /// Lets `edit` change the bytes of the string at `slot`. A long value that no reply is still sending is edited
-    /// where it is: amortized O(change). On `Err` nothing is changed.
-    pub fn edit_string<E>(
-        &mut self,
-        slot: Slot,
-        edit: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        self.before_change(self.dict.handle(slot));
-        let entry = self.entry(slot);
-        if entry.encoding() == Encoding::Object {
-            let mut result = Ok(());
-            let number = object_number(entry.value());
-            self.objects.update(number, |object| {
-                let Object::String(shared) = object else {
-                    unreachable!("the entry says what the object is")
-                };
-                let mut bytes = Vec::from(std::mem::take(shared));
-                result = edit(&mut bytes);
-                *shared = Bytes::from(bytes);
-            });
-            return result;
-        }
-        let mut value = std::mem::take(&mut self.scratch);
-        value.clear();
-        let old = self.string(slot).expect("the caller has checked the type");
-        value.extend_from_slice(old.bytes(&mut itoa::Buffer::new()));
-        let result = edit(&mut value);
-        if result.is_ok() {
-            self.set_edited(slot, &value);
-        }
-        value.shrink_to(INLINE_MAX);
-        self.scratch = value;
-        result
-    }
-
-    /// Gives the key at `slot`, whose value is in the block, another value that came from editing it.
-    fn set_edited(&mut self, slot: Slot, value: &[u8]) {
-        let handle = self.dict.handle(slot);
-        let entry = self.entry_in(handle);
-        let (expire_at_ms, access) = (entry.expire_at_ms(), entry.access());
-        if value.len() <= inline_max(entry.key().len(), expire_at_ms.is_some()) {
-            return self.replace_value(slot, handle, Encoding::Raw, value);
-        }
-        let key = entry.key().to_vec();
-        let name = Name { key: &key, hash: 0 }; // the key is there: its hash is not asked for
-        let attributes = Attributes { expire_at_ms, access };
-        self.set_string(Some(slot), name, NewString::Edited(value), attributes);
-    }
-
     /// Sets or removes the expire time of the key at `slot`.
     pub fn set_expire(&mut self, slot: Slot, expire_at_ms: Option<i64>) {
         let handle = self.dict.handle(slot);
@@ -493,62 +290,12 @@ impl Database {
         self.put(None, name, kind, encoding, value, Attributes { expire_at_ms, access });
         self.note_next_field_expiry(name, kind);
     }
-
-    /// One step of a scan (see `Dict::scan`): calls `emit` with some entries and returns the next cursor, 0 at the end.
-    pub fn scan(&self, cursor: u64, mut emit: impl FnMut(Entry<'_>)) -> u64 {
-        self.dict.scan(cursor, |handle| emit(Entry::new(self.blocks.block(handle))))
-    }
-
-    /// All entries, in no order. O(keys).
-    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.dict.iter().map(|handle| Entry::new(self.blocks.block(handle)))
-    }
-
-    /// The string value of an entry that `entries` or `scan` gave.
-    pub fn entry_string<'a>(&'a self, entry: Entry<'a>) -> Result<StringValue<'a>, WrongType> {
-        self.string_of(entry)
-    }
-
-    /// An entry at random, every one equally likely. O(1).
-    pub fn random_entry(&self, random: impl FnMut() -> u64) -> Option<Entry<'_>> {
-        self.dict.random(random).map(|handle| Entry::new(self.blocks.block(handle)))
-    }
-
-    /// Scans on from where this last stopped, to the first keys with an expire time, or for some steps.
-    pub fn scan_for_expiring(&mut self, steps_max: usize, mut emit: impl FnMut(Entry<'_>)) {
-        let (mut found, mut cursor) = (false, self.expiring_cursor);
-        for _ in 0..steps_max {
-            cursor = self.scan(cursor, |entry| {
-                if entry.expire_at_ms().is_some() {
-                    found = true;
-                    emit(entry);
-                }
-            });
-            if found {
-                break;
-            }
-        }
-        self.expiring_cursor = cursor;
-    }
-
-    /// The entries with an expire time of a bucket: the first one from a random place on that is noted to have some.
-    /// `draw` is uniform over all of u64. O(keys / 4096).
-    pub fn random_expiring_entries(&self, draw: u64) -> impl Iterator<Item = Entry<'_>> {
-        let entries = self.dict.expiring_from(draw).map(|handle| self.entry_in(handle));
-        entries.filter(|entry| entry.expire_at_ms().is_some())
-    }
 }
 
 /// A key and its value outside of any database, on the way to another name or another database.
 pub struct Detached {
     block: Vec<u8>,
     object: Option<Object>,
-}
-
-/// The hash of a key under a secret.
-#[inline]
-pub(super) fn hash(key: HashKey, bytes: &[u8]) -> u64 {
-    SipHasher13::new_with_keys(key.0, key.1).hash(bytes)
 }
 
 /// The longest value that goes into the block of an entry.
@@ -562,7 +309,10 @@ fn object_number(value: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::keyspace::value::NewString;
 
     const HASH_KEY: HashKey = (1, 2);
     const FOREVER: Attributes = Attributes { expire_at_ms: None, access: 7 };

@@ -174,6 +174,13 @@ impl<'a> Args<'a> {
         Args { bytes: self.bytes, spans: self.spans.get(..to).unwrap_or(self.spans) }
     }
 
+    /// The arguments from `from` on, two by two; `None` if one is left over.
+    pub fn pairs(&self, from: usize) -> Option<Vec<(&'a [u8], &'a [u8])>> {
+        let words: Vec<&[u8]> = self.tail(from).iter().collect();
+        let (pairs, rest) = words.as_chunks::<2>();
+        rest.is_empty().then(|| pairs.iter().map(|&[name, value]| (name, value)).collect())
+    }
+
     /// All arguments in order.
     #[inline]
     pub fn iter(

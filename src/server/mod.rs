@@ -51,7 +51,7 @@ pub use durability::Durability;
 pub use effects::Effects;
 pub use environment::{Environment, ProcessFacts};
 pub use eviction::Eviction;
-pub use info::{info, text};
+pub use info::{info, section, text};
 pub use latency::{Latency, Spike, Spikes};
 pub use migrate::{MigrateRequest, Migrations};
 pub use monitor::quoted;

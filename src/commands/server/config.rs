@@ -63,36 +63,22 @@ fn get(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
 
 /// `CONFIG SET parameter value [parameter value ...]` -> `+OK`, once all of it is in effect; or nothing has changed.
 fn set(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
-    if !args.len().is_multiple_of(2) {
-        return Err(CommandError::Syntax);
-    }
-    let words: Vec<&[u8]> = args.iter().skip(2).collect();
-    let pairs: Vec<(&[u8], &[u8])> = words.chunks(2).map(|pair| (pair[0], pair[1])).collect();
+    let pairs = args.pairs(2).ok_or(CommandError::Syntax)?;
     if ctx.server.in_exec && pairs.iter().any(|(name, _)| waits_for_loop(name)) {
         let text = "ERR CONFIG SET of an address to listen on is not allowed inside a transaction";
         return Err(CommandError::Text(text));
     }
     let access = Access { protected: may_set_protected(ctx), loading: false };
     let before = ctx.server.config.clone();
-    let changed = ctx.server.config.set_many(&pairs, access).map_err(refusal)?;
+    let changed = ctx.server.config.set_many(&pairs, access)?;
     let waits = ctx
         .server
         .config_changed(ctx.db.keyspace, ctx.token, before, &changed)
-        .map_err(|(name, reason)| refusal(SetError::Failed { name: name.to_string(), reason }))?;
+        .map_err(|(name, reason)| SetError::Failed { name: name.to_string(), reason })?;
     if !waits {
         ctx.reply.ok();
     }
     Ok(())
-}
-
-fn refusal(error: SetError) -> CommandError {
-    match error {
-        SetError::Unknown { name } => {
-            let before = "ERR Unknown option or number of arguments for CONFIG SET - '";
-            CommandError::quoting(before, &name, "'")
-        }
-        _ => CommandError::Message(error.to_string()),
-    }
 }
 
 fn may_set_protected(ctx: &Ctx<'_>) -> bool {

@@ -5,7 +5,6 @@
 
 use super::equals;
 use crate::commands::{CommandError, CommandResult, Ctx};
-use crate::config::KeyspaceEvents;
 use crate::keyspace::{StringValue, WrongType};
 use crate::resp::Args;
 use crate::types::digest::string_digest;
@@ -100,10 +99,7 @@ pub(super) fn delifeq(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let value = found.map(|slot| ctx.db.string(slot)).transpose()?;
     let deletes = value.is_some_and(|value| equals(value, args.bytes(2)));
     if let Some(slot) = found.filter(|_| deletes) {
-        ctx.db.remove(slot);
-        ctx.modified(key);
-        ctx.notify(KeyspaceEvents::GENERIC, "del", key);
-        ctx.propagate(&[b"DEL", key]);
+        ctx.delete(slot, key);
     }
     ctx.reply.integer(i64::from(deletes));
     Ok(())
@@ -129,10 +125,7 @@ pub(super) fn delex(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
         }
     };
     if deletes {
-        ctx.db.remove(slot);
-        ctx.modified(key);
-        ctx.notify(KeyspaceEvents::GENERIC, "del", key);
-        ctx.propagate(&[b"DEL", key]);
+        ctx.delete(slot, key);
     }
     ctx.reply.integer(i64::from(deletes));
     Ok(())

@@ -24,10 +24,7 @@ pub(super) fn getdel(ctx: &mut Ctx<'_>, args: &Args<'_>) -> CommandResult {
     let value = found.map(|slot| ctx.db.string(slot)).transpose()?;
     reply_string(ctx.reply, value);
     if let Some(slot) = found {
-        ctx.db.remove(slot);
-        ctx.modified(key);
-        ctx.notify(KeyspaceEvents::GENERIC, "del", key);
-        ctx.propagate(&[b"DEL", key]);
+        ctx.delete(slot, key);
     }
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! `CONFIG`: the options at run time. What they mean for a running proxy is made effective here.
 
 use crate::commands::{CommandError, CommandResult, write_help};
-use crate::config::SetError;
 use crate::proxy::routing::Handler;
 use crate::proxy::{Proxy, Stats};
 use crate::resp::{Args, Reply};
@@ -29,25 +28,11 @@ fn get(proxy: &mut Proxy, _: usize, args: &Args<'_>, reply: &mut Reply) -> Comma
 
 /// `CONFIG SET parameter value [parameter value ...]` -> `+OK`, and all of it is in effect; or nothing has changed.
 fn set(proxy: &mut Proxy, _: usize, args: &Args<'_>, reply: &mut Reply) -> CommandResult {
-    if !args.len().is_multiple_of(2) {
-        return Err(CommandError::Syntax);
-    }
-    let words: Vec<&[u8]> = args.iter().skip(2).collect();
-    let pairs: Vec<(&[u8], &[u8])> = words.chunks(2).map(|pair| (pair[0], pair[1])).collect();
-    let changed = proxy.options.set_many(&pairs).map_err(refusal)?;
+    let pairs = args.pairs(2).ok_or(CommandError::Syntax)?;
+    let changed = proxy.options.set_many(&pairs)?;
     proxy.options_changed(&changed);
     reply.ok();
     Ok(())
-}
-
-fn refusal(error: SetError) -> CommandError {
-    match error {
-        SetError::Unknown { name } => {
-            let before = "ERR Unknown option or number of arguments for CONFIG SET - '";
-            CommandError::quoting(before, &name, "'")
-        }
-        _ => CommandError::Message(error.to_string()),
-    }
 }
 
 /// `CONFIG RESETSTAT` -> `+OK`. The counters of `INFO` begin again at zero. O(commands + nodes).

@@ -10,6 +10,7 @@ use crate::proxy::refresh::Kind;
 use crate::proxy::routing::Handler;
 use crate::resp::{Args, Reply};
 use crate::server::ProcessFacts;
+use crate::server::section::Section;
 use crate::server::text::{Text, safe};
 use crate::version::{REDIS_VERSION, VERSION};
 
@@ -22,47 +23,26 @@ struct View<'a> {
     process: ProcessFacts,
 }
 
-/// One section: what a client asks for, the title above it, and what it says.
-struct Section {
-    name: &'static str,
-    title: &'static str,
-    default: bool,
-    write: fn(&View<'_>, &mut Text),
-}
+type Write = fn(&View<'_>, &mut Text);
 
-const fn section(
-    name: &'static str,
-    title: &'static str,
-    write: fn(&View<'_>, &mut Text),
-) -> Section {
+const fn section(title: &'static str, name: &'static str, write: Write) -> Section<Write> {
     Section { name, title, default: true, write }
 }
 
 /// All sections, in the order they are shown in.
-const SECTIONS: [Section; 10] = [
-    section("server", "Server", server),
-    section("clients", "Clients", clients),
-    section("memory", "Memory", memory),
-    section("stats", "Stats", stats),
-    section("replication", "Replication", |_, text| text.field("role", "master")),
-    section("cpu", "CPU", cpu),
-    section("nodes", "Nodes", nodes),
-    Section { default: false, ..section("commandstats", "Commandstats", commandstats) },
-    Section { default: false, ..section("latencystats", "Latencystats", latencystats) },
+const SECTIONS: [Section<Write>; 10] = [
+    section("Server", "server", server),
+    section("Clients", "clients", clients),
+    section("Memory", "memory", memory),
+    section("Stats", "stats", stats),
+    section("Replication", "replication", |_, text| text.field("role", "master")),
+    section("CPU", "cpu", cpu),
+    section("Nodes", "nodes", nodes),
+    Section { default: false, ..section("Commandstats", "commandstats", commandstats) },
+    Section { default: false, ..section("Latencystats", "latencystats", latencystats) },
     // Clients that know of clusters must not look for one here.
-    section("cluster", "Cluster", |_, text| text.zeros(&["cluster_enabled"])),
+    section("Cluster", "cluster", |_, text| text.zeros(&["cluster_enabled"])),
 ];
-
-impl Section {
-    fn is_wanted(&self, wanted: &[&[u8]]) -> bool {
-        wanted.is_empty() && self.default
-            || wanted.iter().any(|word| match word.to_ascii_lowercase().as_slice() {
-                b"all" | b"everything" => true,
-                b"default" => self.default,
-                word => word == self.name.as_bytes(),
-            })
-    }
-}
 
 /// `INFO [section [section ...]]` -> lines of `field:value`. O(clients + nodes + commands).
 fn info(proxy: &mut Proxy, _: usize, args: &Args<'_>, reply: &mut Reply) -> CommandResult {

@@ -139,6 +139,11 @@ impl State {
                 error.reply(&mut reply);
             }
         }
+        self.answer_blocked(token, reply);
+    }
+
+    /// Gives a blocked client its reply, and goes on with what it has sent since.
+    pub(super) fn answer_blocked(&mut self, token: Token, reply: Reply) {
         let client = self.clients.get_mut(token);
         client.blocked = None;
         if client.reply_mode == ReplyMode::On {

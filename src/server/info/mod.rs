@@ -10,10 +10,12 @@ mod persistence;
 mod process;
 mod replica;
 mod replication;
+pub mod section;
 pub mod text;
 
 use super::{ProcessFacts, State};
 use crate::keyspace::Keyspace;
+use section::Section;
 use text::Text;
 
 /// What the sections are written from.
@@ -25,35 +27,18 @@ struct View<'a> {
     discarding: usize,
 }
 
-/// One section.
-struct Section {
-    /// What a client asks for, in lower case.
-    name: &'static str,
-    /// The line above it.
-    title: &'static str,
-    /// Whether it is shown to clients that ask for nothing special.
-    default: bool,
-    write: fn(&View<'_>, &mut Text),
-}
+type Write = fn(&View<'_>, &mut Text);
 
-const fn section(
-    title: &'static str,
-    name: &'static str,
-    write: fn(&View<'_>, &mut Text),
-) -> Section {
+const fn section(title: &'static str, name: &'static str, write: Write) -> Section<Write> {
     Section { name, title, default: true, write }
 }
 
-const fn on_request(
-    title: &'static str,
-    name: &'static str,
-    write: fn(&View<'_>, &mut Text),
-) -> Section {
+const fn on_request(title: &'static str, name: &'static str, write: Write) -> Section<Write> {
     Section { name, title, default: false, write }
 }
 
 /// All sections, in the order they are shown in.
-const SECTIONS: [Section; 13] = [
+const SECTIONS: [Section<Write>; 13] = [
     section("Server", "server", process::server),
     section("Clients", "clients", counters::clients),
     section("Memory", "memory", process::memory),
@@ -68,18 +53,6 @@ const SECTIONS: [Section; 13] = [
     section("Cluster", "cluster", |_, text| text.zeros(&["cluster_enabled"])),
     section("Keyspace", "keyspace", counters::keyspace),
 ];
-
-impl Section {
-    fn is_wanted(&self, wanted: &[&[u8]]) -> bool {
-        wanted.is_empty() && self.default
-            || wanted.iter().any(|word| match word.to_ascii_lowercase().as_slice() {
-                b"all" | b"everything" => true,
-                b"default" => self.default,
-                b"module_list" => self.name == "modules",
-                word => word == self.name.as_bytes(),
-            })
-    }
-}
 
 /// The sections that `wanted` names, each once; the default ones if it names none. O(clients + commands).
 pub fn info(state: &mut State, keyspace: &Keyspace, wanted: &[&[u8]]) -> String {

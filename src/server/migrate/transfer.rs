@@ -9,7 +9,6 @@ use crate::keyspace::Keyspace;
 use crate::net::Token;
 use crate::persistence::rdb::{Encoder, dump};
 use crate::resp::{Reply, Value, write_request};
-use crate::server::client::ReplyMode;
 use crate::server::{Blocked, Server, State};
 
 /// How often a key is sent that changes each time.
@@ -286,14 +285,6 @@ impl State {
                 error.reply(&mut reply);
             }
         }
-        let client = self.clients.get_mut(token);
-        client.blocked = None;
-        if client.reply_mode == ReplyMode::On {
-            client.output.extend(&reply.output.to_vec());
-            self.write_later(token);
-        } else {
-            client.end_reply_skip();
-        }
-        self.continue_input(token);
+        self.answer_blocked(token, reply);
     }
 }

@@ -84,7 +84,9 @@ impl Server {
             .first_deadline()
             .map_or(u64::MAX, |(deadline_us, _)| deadline_us);
         let acks_us = self.state.first_ack_deadline_us().unwrap_or(u64::MAX);
-        let next_us = self.state.next_cron_us.min(pause_us).min(deadline_us).min(acks_us);
+        let stream_us = self.state.stream_due_us().unwrap_or(u64::MAX);
+        let next_us =
+            self.state.next_cron_us.min(pause_us).min(deadline_us).min(acks_us).min(stream_us);
         Duration::from_micros(next_us.saturating_sub(now_us))
     }
 

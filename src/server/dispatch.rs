@@ -32,7 +32,10 @@ impl Server {
         let command = match self.state.check(token, args, ahead.command) {
             Ok(Admitted::Runs(id)) => {
                 self.state.clients.get_mut(token).last_command = Some(id);
-                Self::call(&mut self.keyspace, &mut self.state, token, id, args, ahead, reply);
+                let Self { keyspace, state, .. } = self;
+                if Self::call(keyspace, state, token, id, args, ahead, reply) == Outcome::Waits {
+                    return; // it is answered after this batch, and so it is served after it, too
+                }
                 Some(id)
             }
             Ok(Admitted::IsQueued(id)) => {
@@ -49,12 +52,9 @@ impl Server {
                 None
             }
         };
-        // Whoever waits now is answered after this batch, and so it is served after it, too.
-        if !self.state.clients.get(token).waits_in_command() {
-            self.state.end_reply(token, command, args, start, reply);
-            if self.state.blocked_keys.has_ready() {
-                self.serve_blocked();
-            }
+        self.state.end_reply(token, command, args, start, reply);
+        if self.state.blocked_keys.has_ready() {
+            self.serve_blocked();
         }
     }
 
@@ -67,7 +67,7 @@ impl Server {
         args: &Args<'_>,
         ahead: &Ahead<'_>,
         reply: &mut Reply,
-    ) {
+    ) -> Outcome {
         let &Registered { command, first_key, .. } = state.registry.get(id);
         state.clients.get_mut(token).commands += 1;
         // Of a subcommand only its container was known ahead, and so no key.
@@ -77,7 +77,8 @@ impl Server {
         let started_ns = state.command_starts(id, command, args.len(), ahead.wire_bytes);
         let call = Call { token, id, command, args, looked_up, ready_key: None };
         Self::run_handler(keyspace, state, &call, reply);
-        if state.clients.get(token).waits_in_command() {
+        let waits = state.clients.get(token).waits_in_command();
+        if waits {
             state.command_waits(token, started_ns);
         } else {
             let reply_bytes = reply.output.len() - written;
@@ -86,6 +87,7 @@ impl Server {
         if !state.monitors.is_empty() {
             state.feed_monitors(token, id, args);
         }
+        if waits { Outcome::Waits } else { Outcome::IsAnswered }
     }
 
     /// Runs the code of a command, and sees to what follows from what it has changed.
@@ -130,6 +132,14 @@ impl Server {
             }
         }
     }
+}
+
+/// What came of a command.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    IsAnswered,
+    /// Its client waits for something.
+    Waits,
 }
 
 /// One run of a command's code.
@@ -199,13 +209,15 @@ impl State {
         start: Mark,
         reply: &mut Reply,
     ) {
-        if self.clients.get(token).reply_mode != ReplyMode::On {
+        let client = self.clients.get(token);
+        let (reply_mode, is_replica) = (client.reply_mode, client.replica.is_some());
+        if reply_mode != ReplyMode::On {
             self.leave_out_reply(token, command, start, reply);
         }
         if self.pushed {
             self.append_pushed(token, reply);
         }
-        if self.clients.get(token).replica.is_some() {
+        if is_replica {
             self.silence_replica(token, command, start, reply);
         }
         if self.tracking.is_on() {

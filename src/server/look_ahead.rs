@@ -50,11 +50,18 @@ impl Server {
         requests.clear();
         hashes.clear();
         candidates.clear();
+        let registry = &self.state.registry;
+        // Most pipelines repeat a command, which is looked up once.
+        let mut last: (&[u8], Option<CommandId>, usize) = (b"", None, 0);
         let mut start = 0;
         for request in 0..batch.len() {
             let args = batch.args(request, buffer);
-            let command = self.state.registry.find(args.bytes(0));
-            let first_key = command.map_or(0, |id| self.state.registry.get(id).first_key);
+            let name = args.bytes(0);
+            if name != last.0 {
+                let command = registry.find(name);
+                last = (name, command, command.map_or(0, |id| registry.get(id).first_key));
+            }
+            let (_, command, first_key) = last;
             let key = if first_key == 0 { None } else { args.get(first_key) };
             if key.is_none() && batch.len() == 1 {
                 requests.push((command, batch.end(request)));

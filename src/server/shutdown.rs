@@ -159,6 +159,7 @@ impl State {
             }
         }
         self.environment.tell_supervisor(Phase::Stopping);
+        self.send_rest_of_stream();
         self.actions.stop_accepting = true;
         self.actions.exit = Some(0);
         // What would be executed from here on would be answered and not in the log.

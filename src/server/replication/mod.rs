@@ -75,6 +75,8 @@ pub struct Replication {
     gate: stream::StreamGate,
     /// What replicas that are far behind ask of the others.
     spared: spared::Spared,
+    /// Until then (monotonic) what is to leave is gathered.
+    gather_until_us: u64,
     /// At the end of the turn all replicas are asked to acknowledge.
     acks_wanted: bool,
     /// Monotonic time since when there is no replica.
@@ -98,6 +100,7 @@ impl Replication {
             failover: None,
             gate: stream::StreamGate::default(),
             spared: spared::Spared::default(),
+            gather_until_us: 0,
             acks_wanted: false,
             alone_since_us: None,
             next_cron_us: 0,

@@ -3,10 +3,14 @@
 //! What a turn has changed is appended to the backlog once, at its end, and a replica's output is filled from there, a
 //! window at a time: who is behind costs no memory but that of the backlog. Nothing leaves before the log has it, so a
 //! replica never has what this server could lose.
+//!
+//! A write to a replica's socket, and the replica's waking up, cost as much as all the rest of a small command. So what
+//! follows soon after something was sent is gathered: a replica gets a write after a quiet millisecond at once, and under
+//! load it gets one piece a millisecond. Whoever waits for acknowledgements waits for nothing more.
 
 use std::collections::VecDeque;
 
-use super::replica::Phase;
+use super::replica::{Phase, Replica};
 use crate::net::Token;
 use crate::resp::write_request;
 use crate::server::State;
@@ -14,6 +18,10 @@ use crate::server::State;
 /// Bytes of the stream that a replica's output holds at most. More than the loop writes in a turn: so it is filled again
 /// before it is empty.
 const WINDOW_BYTES: usize = 512 << 10;
+/// For so long after the stream was sent, what comes next is gathered,
+const GATHER_US: u64 = 1_000;
+/// unless there is so much of it.
+const GATHER_BYTES: u64 = 32 << 10;
 
 /// How far the stream may leave.
 #[derive(Debug, Default)]
@@ -107,8 +115,11 @@ impl State {
         if self.replication.backlog.is_none() {
             return;
         }
+        let now_us = self.now.monotonic_us;
+        let mut is_due = now_us >= self.replication.gather_until_us;
         if std::mem::take(&mut self.replication.acks_wanted) && self.replication.is_master() {
             self.feed_command(&[b"REPLCONF", b"GETACK", b"*"]);
+            is_due = true;
         }
         if !self.durability.is_over() {
             let log = self.durability.log.as_ref().map(|log| (log.added(), log.safe()));
@@ -116,7 +127,10 @@ impl State {
         }
         for index in 0..self.replication.replicas.len() {
             let token = self.replication.replicas[index];
-            self.fill_output(token);
+            let is_sent = self.fill_output(token, is_due);
+            if is_sent && is_due {
+                self.replication.gather_until_us = now_us + GATHER_US;
+            }
             if self.kept_for(token) > WINDOW_BYTES as u64 {
                 self.check_unsent(token); // it is behind
             }
@@ -124,26 +138,45 @@ impl State {
         self.trim_backlog();
     }
 
-    /// Fills a replica's output with what it is to get next.
-    fn fill_output(&mut self, token: Token) {
+    /// Before the end of the process: what was gathered goes to the replicas' outputs, too.
+    pub(in crate::server) fn send_rest_of_stream(&mut self) {
+        self.effects.settle();
+        self.add_effects_to_log();
+        self.replication.gather_until_us = 0;
+        self.send_stream();
+    }
+
+    /// When the loop must take a turn to send what is gathered; `None` if there is nothing, or this turn sends it.
+    pub(in crate::server) fn stream_due_us(&self) -> Option<u64> {
+        let (due_us, end) = (self.replication.gather_until_us, self.stream_offset());
+        let lacks =
+            |(_, replica): (_, &Replica)| replica.phase == Phase::Online && replica.next < end;
+        (self.now.monotonic_us < due_us && self.replicas().any(lacks)).then_some(due_us)
+    }
+
+    /// Fills a replica's output with what it is to get next, if it `is_due` or much. Returns whether there was something.
+    fn fill_output(&mut self, token: Token, is_due: bool) -> bool {
         let end = self.replication.history.offset;
         let open_to = self.replication.gate.open_to();
         let client = self.clients.get_mut(token);
         let (Some(replica), Some(backlog)) = (&mut client.replica, &self.replication.backlog)
         else {
-            return;
+            return false;
         };
         if replica.phase != Phase::Online || client.closing {
-            return;
+            return false;
         }
         let room = WINDOW_BYTES.saturating_sub(client.output.len());
-        if replica.next < open_to && room > 0 {
+        let needed = if is_due { 1 } else { GATHER_BYTES };
+        let is_sent = open_to.saturating_sub(replica.next) >= needed && room > 0;
+        if is_sent {
             replica.next = backlog.read(replica.next, open_to, room, &mut client.output);
             self.write_later(token);
         }
         let client = self.clients.get_mut(token);
-        let Some(replica) = &mut client.replica else { return };
+        let Some(replica) = &mut client.replica else { return false };
         replica.caught_up |= replica.next == end && client.output.len() < WINDOW_BYTES;
+        is_sent
     }
 
     /// Bytes that a client was not sent yet; those that wait in the backlog count, too.
@@ -163,7 +196,7 @@ impl State {
     }
 
     fn trim_backlog(&mut self) {
-        let needs = |(_, replica): (_, &super::replica::Replica)| match replica.phase {
+        let needs = |(_, replica): (_, &Replica)| match replica.phase {
             Phase::Client | Phase::WaitsForSnapshot => None,
             _ => Some(replica.next),
         };

@@ -1,5 +1,6 @@
 //! A master, and replicas that speak bytes.
 
+mod gathering;
 mod spared;
 mod waiting;
 
@@ -128,7 +129,7 @@ fn a_replica_gets_all_data_and_then_the_stream() {
     redis.run("SPOP nothing");
     redis.run("SELECT 0");
     redis.run("SET a 2 EX 100");
-    replica.wait(&mut redis, 0);
+    replica.wait(&mut redis, 1);
     assert_eq!(replica.commands(), "SELECT 3; INCR b; SELECT 0; SET a 2 PXAT 1700000100000");
     assert!(log_has(&redis, "Synchronization with replica 127.0.0.1:7001 succeeded"));
 }
@@ -170,6 +171,7 @@ fn r02_a_replica_that_comes_back_goes_on_where_it_was() {
     let mut again = Replica::modern(&mut redis);
     again.send(&mut redis, &format!("PSYNC {replid} {next}"));
     assert_eq!(again.line(), format!("+CONTINUE {replid}"));
+    again.wait(&mut redis, 1);
     assert_eq!(again.commands(), "SET a 2");
     let info = redis.run("INFO stats").0;
     assert!(info.contains("sync_full:1 sync_partial_ok:1 sync_partial_err:0"), "{info}");
@@ -310,7 +312,7 @@ fn expire_times_of_fields_follow_as_commands() {
     let (keys, ..) = replica.full_sync(&mut redis);
     assert_eq!(keys, ["h", "other"]);
     redis.run("HSET other b 1");
-    replica.wait(&mut redis, 0);
+    replica.wait(&mut redis, 1);
     assert_eq!(
         replica.commands(),
         "SELECT 0; HPEXPIREAT h 1700000500000 FIELDS 2 b a; SELECT 5; \
@@ -334,7 +336,7 @@ fn messages_go_to_replicas_and_not_into_the_log() {
     redis.run("SET a 1");
     redis.run("SPUBLISH c other");
     redis.run("EXEC");
-    replica.wait(&mut redis, 0);
+    replica.wait(&mut redis, 1);
     let stream = "SELECT 0; PUBLISH c message; MULTI; SET a 1; SPUBLISH c other; EXEC";
     assert_eq!(replica.commands(), stream);
     let names = disk.all_names();

@@ -158,7 +158,10 @@ impl State {
             Level::Warning,
             format_args!("Background AOF rewrite terminated with error: {error}"),
         );
+        // Until one works no write is accepted, or none is kept: it is tried again.
+        let is_needed = self.durability.log.as_ref().is_none_or(Log::is_distrusted);
         let facts = &mut self.durability.facts;
+        facts.rewrite_scheduled |= is_needed && self.config.appendonly;
         facts.rewrite_ok = false;
         let doublings = u32::try_from(facts.rewrite_failures).unwrap_or(u32::MAX).min(20);
         facts.rewrite_failures += 1;

@@ -24,8 +24,9 @@ LONGEST_TURN, GROWTH = "longest turn of the loop, ms", "growth of memory, %"
 class Effort:
     """How much is done: enough for figures to quote, or a look."""
 
-    def __init__(self, quick):
-        self.rounds = 1 if quick else 5
+    def __init__(self, options):
+        quick = options.quick
+        self.rounds = options.rounds or (1 if quick else 5)
         self.requests = 50_000 if quick else 300_000
         self.pipelined_requests = 500_000 if quick else 3_000_000
         self.synced_requests = 2_000 if quick else 30_000
@@ -210,6 +211,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--peer", action="append", default=[], help="a server to compare with, before those on PATH")
     arguments.add_argument("--quick", action="store_true", help="one short round, fewer keys: a look, no figures")
+    arguments.add_argument("--rounds", type=int, help="rounds whose median counts")
     arguments.add_argument("--generator", help="redis-benchmark to use")
     arguments.add_argument("--output", type=Path, default=Path("benches/results/aof.md"))
     arguments.add_argument("server")
@@ -219,7 +221,7 @@ def main():
     servers = [Server(options.server, "ours"), *peers(options.peer)]
     if len(servers) < 2:
         sys.exit("no server to compare with: install valkey-server, or name one with --peer")
-    text = report(servers, measure(servers, Effort(options.quick), generator))
+    text = report(servers, measure(servers, Effort(options), generator))
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(text, encoding="utf-8")
     print(text)

@@ -3,9 +3,10 @@
 # of a load, and what a rewrite under load costs others. Writes a Markdown table.
 # The machine should have nothing else to do: servers run on one core, the load on another.
 #
-# usage: scripts/aof_bench.sh [--peer PATH]... [--quick] [--generator PATH] [--output FILE]
+# usage: scripts/aof_bench.sh [--peer PATH]... [--quick] [--rounds N] [--generator PATH] [--output FILE]
 #   --peer        another server to compare with; ratios are against the first one
 #   --quick       a look of a minute or two, no figures to quote
+#   --rounds      how many rounds, of which the median counts, instead of 5
 #   --generator   the redis-benchmark to use
 #   --output      where the table goes instead of benches/results/aof.md
 set -euo pipefail

@@ -31,9 +31,10 @@ MEMORY_CASES = (("8 bytes", 8, False), ("32 bytes", 32, False), ("32 bytes, TTL"
 class Effort:
     """How much is done: enough for figures to quote, or a look."""
 
-    def __init__(self, quick, large, sizes):
-        self.rounds = 1 if quick else 5
-        self.sizes = sizes or ((3,) if quick else (3, 64, 512, 16384))
+    def __init__(self, options):
+        quick, large = options.quick, options.large
+        self.rounds = options.rounds or (1 if quick else 5)
+        self.sizes = options.size or ((3,) if quick else (3, 64, 512, 16384))
         self.requests = 50_000 if quick else 300_000
         self.pipelined_requests = 500_000 if quick else 3_000_000
         self.bytes_stored_max = LARGE_BYTES_STORED_MAX if large else BYTES_STORED_MAX
@@ -138,12 +139,13 @@ def main():
     arguments.add_argument("--quick", action="store_true", help="one short round, small values: a look, no figures")
     arguments.add_argument("--large", action="store_true", help="ten million keys instead of one")
     arguments.add_argument("--size", action="append", type=int, help="length of the values, instead of 3, 64, 512, 16384")
+    arguments.add_argument("--rounds", type=int, help="rounds whose median counts")
     arguments.add_argument("--generator", help="redis-benchmark to use")
     arguments.add_argument("--output", type=Path, default=Path("benches/results"))
     arguments.add_argument("server")
     options = arguments.parse_args()
     end_on_signals()
-    generator, effort = find_generator(options.generator), Effort(options.quick, options.large, options.size)
+    generator, effort = find_generator(options.generator), Effort(options)
     servers = [Server(options.server, "Mini-Redis"), *peers(options.peer)]
     if len(servers) == 1:
         print("no peer found: figures without ratios")

@@ -135,6 +135,7 @@ def table(figures, names):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--quick", action="store_true", help="one short round: a look, no figures to quote")
+    arguments.add_argument("--rounds", type=int, help="rounds whose median counts")
     arguments.add_argument("--generator", default="redis-benchmark", help="the redis-benchmark to use")
     arguments.add_argument("--node", default="redis-server", help="the server behind the proxies")
     arguments.add_argument("proxy")
@@ -145,6 +146,7 @@ def main():
             sys.exit(f"{program} is missing: install redis-server and redis-tools")
     nutcracker = shutil.which("nutcracker", path=os.environ.get("PATH", "") + ":/usr/sbin")
     rounds, seconds = (1, 1) if options.quick else (5, 4)
+    rounds = options.rounds or rounds
     with ExitStack() as stack:
         nodes = [stack.enter_context(Node(options.node)) for _ in range(NODES)]
         proxies = [Proxy("ours", ours(os.path.abspath(options.proxy), nodes))]

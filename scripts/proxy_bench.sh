@@ -2,8 +2,9 @@
 # Measures our proxy side by side with twemproxy, three redis-servers behind each: CPU time per GET, SET and MSET of ten keys at
 # pipeline 1, 16 and 64, and latency. Prints a table. The machine should have nothing else to do.
 #
-# usage: scripts/proxy_bench.sh [--quick] [--generator PATH] [--node PATH]
+# usage: scripts/proxy_bench.sh [--quick] [--rounds N] [--generator PATH] [--node PATH]
 #   --quick       a look of a minute, no figures to quote
+#   --rounds      how many rounds, of which the median counts, instead of 5
 #   --generator   the redis-benchmark to use
 #   --node        the server behind the proxies, instead of redis-server
 set -euo pipefail

@@ -149,6 +149,18 @@ impl RequestParser {
         self.spans.capacity() * size_of::<Span>()
     }
 
+    /// How many bytes the argument lacks with which `buffer` ends, the incomplete request at its front being the one that
+    /// was read last; 0 if that cannot be told. O(1).
+    pub fn lacking(&self, buffer: &[u8]) -> usize {
+        if self.missing == 0 {
+            return 0;
+        }
+        match bulk_header(buffer, self.at, self.scanned, &Limits::TRUSTED) {
+            Ok(Some((len, start))) => len.saturating_add(start + 2).saturating_sub(buffer.len()),
+            _ => 0,
+        }
+    }
+
     /// The request at `start`: its end, or none if it is incomplete.
     fn request(
         &mut self,
@@ -484,6 +496,23 @@ mod tests {
                 input.escape_ascii()
             );
         }
+    }
+
+    #[test]
+    fn what_an_argument_lacks_is_known_from_its_length_line_on() {
+        let request = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$20000\r\n";
+        let value = [b"x".repeat(20_000).as_slice(), b"\r\n"].concat();
+        let whole = [request.as_slice(), &value].concat();
+        for arrived in 1..whole.len() {
+            let (mut parser, mut batch) = (RequestParser::new(), Batch::new());
+            parser.parse(&whole[..arrived], 32, &Limits::default(), &mut batch);
+            let lacking = parser.lacking(&whole[..arrived]);
+            let is_known = arrived >= request.len();
+            // A short one is not waited for in this way until its line is whole, too.
+            let is_right = lacking == whole.len() - arrived || !is_known && lacking < 6;
+            assert!(is_right, "{lacking} after {arrived} bytes");
+        }
+        assert_eq!(RequestParser::new().lacking(b"*1\r\n$4\r\nPI"), 0, "nothing was read yet");
     }
 
     #[test]

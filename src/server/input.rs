@@ -15,6 +15,8 @@ const BATCH_REQUESTS: usize = 32;
 const WAITING_BYTES_PER_TURN: usize = 256 << 10;
 /// Query buffer of a client that has not said who it is.
 const UNAUTHENTICATED_QUERY_MAX: u64 = 1 << 20;
+/// Bytes reserved for the rest of an argument: who announces one need not send it.
+const RESERVED_AHEAD_MAX: usize = 64 << 10;
 /// A query buffer's capacity is cut down to its content, or to this if that is more.
 const QUERY_KEEP_BYTES: usize = 16 << 10;
 
@@ -38,7 +40,17 @@ impl Server {
             replica.acked_us = now_us; // an empty line is a sign of life, while it loads
         }
         self.state.stats.net_in += bytes.len() as u64;
-        if client.closing {
+        // An argument that has begun to arrive is completed on its own: what comes behind it is run where it is, not copied.
+        let lacking =
+            if client.query.is_empty() { 0 } else { client.parser.lacking(&client.query) };
+        let (end_of_argument, others) = bytes.split_at(lacking.min(bytes.len()));
+        self.take_in(token, end_of_argument);
+        self.take_in(token, others);
+    }
+
+    fn take_in(&mut self, token: Token, bytes: &[u8]) {
+        let Some(client) = self.state.clients.find_mut(token) else { return };
+        if client.closing || bytes.is_empty() {
             return;
         }
         if client.query.is_empty() && client.is_ready() {
@@ -68,7 +80,10 @@ impl Server {
         };
         // The arguments found so far take memory, too: many of them may be empty.
         let held = len + client.parser.memory_bytes();
-        if held as u64 <= limit && client.query.try_reserve(bytes.len()).is_ok() {
+        // The rest of the argument goes where its beginning is, without moving that.
+        let rest = client.parser.lacking(if client.query.is_empty() { bytes } else { &[] });
+        let room = bytes.len() + rest.min(RESERVED_AHEAD_MAX);
+        if held as u64 <= limit && client.query.try_reserve(room).is_ok() {
             client.query.extend_from_slice(bytes);
             client.query_peak = client.query_peak.max(len);
             return;
@@ -231,5 +246,31 @@ impl State {
             format_args!("Closing client that reached max query buffer length: {line} (qbuf initial bytes: {len})"),
         );
         self.close_now(token);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::server::testing::TestServer;
+
+    #[test]
+    fn requests_cut_anywhere_are_run_as_whole_ones() {
+        let value = "x".repeat(20_000);
+        let set = |key: &str| format!("*3\r\n$3\r\nSET\r\n$1\r\n{key}\r\n$20000\r\n{value}\r\n");
+        let requests = [set("a"), set("b"), "PING\r\n".to_string(), set("c")].concat();
+        for piece_len in [1_000, 19_999, 20_000, 20_033, 32_768, 50_000] {
+            let mut redis = TestServer::new();
+            let client = redis.connect();
+            for piece in requests.as_bytes().chunks(piece_len) {
+                redis.server.receive(client, piece);
+                let held = redis.server.state.clients.get(client).query.capacity();
+                assert!(held <= 41_000 + piece_len, "{held} bytes for pieces of {piece_len}");
+            }
+            assert!(redis.server.state.clients.get(client).query.is_empty());
+            assert_eq!(redis.sent(client), b"+OK\r\n+OK\r\n+PONG\r\n+OK\r\n");
+            for key in ["a", "b", "c"] {
+                redis.run(&format!("STRLEN {key}")).is(":20000");
+            }
+        }
     }
 }

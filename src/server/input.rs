@@ -40,14 +40,23 @@ impl Server {
             replica.acked_us = now_us; // an empty line is a sign of life, while it loads
         }
         self.state.stats.net_in += bytes.len() as u64;
-        // An argument that has begun to arrive is completed on its own: what comes behind it is run where it is, not copied.
-        let lacking =
-            if client.query.is_empty() { 0 } else { client.parser.lacking(&client.query) };
+        match client.query.is_empty() {
+            true => self.take_in(token, bytes),
+            false => self.take_in_more(token, bytes),
+        }
+    }
+
+    /// The same when some were kept. An argument that has begun to arrive is completed on its own: what comes behind it is
+    /// run where it is, not copied.
+    fn take_in_more(&mut self, token: Token, bytes: &[u8]) {
+        let client = self.state.clients.get(token);
+        let lacking = client.parser.lacking(&client.query);
         let (end_of_argument, others) = bytes.split_at(lacking.min(bytes.len()));
         self.take_in(token, end_of_argument);
         self.take_in(token, others);
     }
 
+    #[inline]
     fn take_in(&mut self, token: Token, bytes: &[u8]) {
         let Some(client) = self.state.clients.find_mut(token) else { return };
         if client.closing || bytes.is_empty() {

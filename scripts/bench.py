@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import bench_report
-from servers import LOAD_CORE, Connection, Server, encode, end_on_signals, key, load, peers, pin
+from servers import LOAD_CORE, Connection, Server, encode, end_on_signals, key, load, peers, pin, stolen_seconds
 
 PIPELINES = (1, 16, 64)
 CLIENTS = 50
@@ -25,6 +25,8 @@ BYTES_PER_ROUND_MAX = 1 << 30
 BYTES_STORED_MAX = 256 << 20
 LARGE_BYTES_STORED_MAX = 640 << 20  # ten million values of 64 bytes
 ROUND_SECONDS_MAX = 300
+# A round is tried again, so often at most, if the host takes more than this share of a core meanwhile.
+STOLEN_MAX, TRIES_MAX = 0.03, 4
 MEMORY_CASES = (("8 bytes", 8, False), ("32 bytes", 32, False), ("32 bytes, TTL", 32, True), ("128 bytes", 128, False))
 
 
@@ -73,6 +75,20 @@ def run_load(generator, server, test, pipeline, size, requests, keys):
             "p99_ms": percentile(run.stdout, 99), "p999_ms": percentile(run.stdout, 99.9)}
 
 
+def undisturbed(run):
+    """The result of `run`, which is repeated while the host of this machine takes more than its share from it; else of the
+    try that was disturbed least. What the host takes is charged to the server, most of all for small pipelines."""
+    tries = []
+    for _ in range(TRIES_MAX):
+        started, stolen_before = time.monotonic(), stolen_seconds()
+        result = run()
+        stolen = (stolen_seconds() - stolen_before) / (time.monotonic() - started)
+        tries.append((stolen, result))
+        if stolen <= STOLEN_MAX:
+            break
+    return min(tries, key=lambda one: one[0])[1]
+
+
 def medians(rounds):
     return {figure: statistics.median(one[figure] for one in rounds) for figure in rounds[0]}
 
@@ -93,8 +109,8 @@ def measure_loads(servers, effort, generator):
                     rounds = {server.name: [] for server in servers}
                     for _ in range(effort.rounds):
                         for server in servers:
-                            rounds[server.name].append(
-                                run_load(generator, server, test, pipeline, size, requests, keys))
+                            arguments = (generator, server, test, pipeline, size, requests, keys)
+                            rounds[server.name].append(undisturbed(lambda a=arguments: run_load(*a)))
                     for name, of_server in rounds.items():
                         figures[size, pipeline, test, name] = medians(of_server)
                     line = ", ".join(f"{name} {figures[size, pipeline, test, name]['cpu_ns']:.0f}" for name in rounds)
@@ -149,12 +165,13 @@ def main():
     servers = [Server(options.server, "Mini-Redis"), *peers(options.peer)]
     if len(servers) == 1:
         print("no peer found: figures without ratios")
-    started = time.monotonic()
+    started, stolen_before = time.monotonic(), stolen_seconds()
     loads = measure_loads(servers, effort, generator)
     memory = measure_memory(servers, effort)
     names = [server.name for server in servers]
     options.output.mkdir(parents=True, exist_ok=True)
-    report = bench_report.markdown(names, loads, memory, effort, options.quick)
+    stolen = (stolen_seconds() - stolen_before) / (time.monotonic() - started)
+    report = bench_report.markdown(names, loads, memory, effort, options.quick, stolen)
     (options.output / "latest.md").write_text(report, encoding="utf-8")
     (options.output / "latest.svg").write_text(bench_report.chart(names, loads, memory), encoding="utf-8")
     print(f"{options.output}/latest.md and latest.svg written after {time.monotonic() - started:.0f} s")

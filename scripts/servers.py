@@ -275,6 +275,12 @@ def end_on_signals():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
 
 
+def stolen_seconds():
+    """Seconds of CPU time that the host of this machine has given to others; a process that waits for them is charged."""
+    with open("/proc/stat", encoding="ascii") as file:
+        return int(file.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
+
+
 def machine():
     """Processor, cores, memory, kernel: a line each for a report."""
     with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:

@@ -381,8 +381,8 @@ fn small_packets_to_a_replica_are_gathered_if_that_is_wanted() {
     }
 }
 
-#[test]
-fn nothing_leaves_for_a_replica_before_the_log_has_it() {
+/// A master whose disk does nothing at the moment, and a replica that has not got `SET a 1`.
+fn with_a_write_that_is_not_in_the_log() -> (TestServer, Replica) {
     let disk = MemoryDisk::default();
     let mut redis = TestServer::on_disk(&disk, |config| {
         config.repl_diskless_sync_delay = 0;
@@ -395,6 +395,12 @@ fn nothing_leaves_for_a_replica_before_the_log_has_it() {
     replica.full_sync(&mut redis);
     redis.world.borrow_mut().jobs_are_held = true;
     redis.run("SET a 1").is("");
+    (redis, replica)
+}
+
+#[test]
+fn nothing_leaves_for_a_replica_before_the_log_has_it() {
+    let (mut redis, mut replica) = with_a_write_that_is_not_in_the_log();
     replica.wait(&mut redis, 10);
     assert_eq!(replica.commands(), "");
     let mut other = Replica::connect(&mut redis);

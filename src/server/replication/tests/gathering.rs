@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Replica, master};
+use super::{Replica, master, with_a_write_that_is_not_in_the_log};
 use crate::net::Service as _;
-use crate::persistence::testing::MemoryDisk;
 use crate::server::testing::TestServer;
 
 /// A master, and a replica that has all it has; a millisecond has gone by since.
@@ -104,18 +103,7 @@ fn what_was_gathered_leaves_before_the_end() {
 
 #[test]
 fn while_the_log_is_behind_the_loop_sleeps() {
-    let disk = MemoryDisk::default();
-    let mut redis = TestServer::on_disk(&disk, |config| {
-        config.repl_diskless_sync_delay = 0;
-        config.dir = "data".into();
-        config.appendfsync = crate::config::AppendFsync::Always;
-    });
-    redis.server.open_files().unwrap();
-    (0..5).for_each(|_| redis.advance_ms(1));
-    let mut replica = Replica::modern(&mut redis);
-    replica.full_sync(&mut redis);
-    redis.world.borrow_mut().jobs_are_held = true;
-    redis.run("SET a 1").is("");
+    let (mut redis, mut replica) = with_a_write_that_is_not_in_the_log();
     redis.advance_ms(5);
     assert!(redis.server.run_timers() > Some(Duration::from_millis(1)), "the log wakes it");
     assert_eq!(sent(&mut redis, &mut replica), "");
